@@ -1,0 +1,146 @@
+"""Which objects of the archive are data, and when each arrived.
+
+Firehose writes `<prefix><layout><name>`; the hour in the layout is the arrival of the object's oldest record. Beside
+the data lie things that are not data: error output, markers, hidden and empty objects. They are skipped and counted.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from contactlake.archive.storage import ObjectInfo, ObjectStore
+
+_FIELDS = {"%Y": r"(?P<year>[0-9]{4})", "%m": r"(?P<month>[0-9]{2})", "%d": r"(?P<day>[0-9]{2})", "%H": r"(?P<hour>[0-9]{2})"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one feed entry's objects lie: a verbatim key prefix, and the layout of time behind it."""
+
+    prefix: str
+    layout: str
+    timezone: str
+    """The zone of the hours in the layout."""
+
+    def pattern(self) -> re.Pattern[str]:
+        layout = re.escape(self.layout)
+        for name, expression in _FIELDS.items():
+            layout = layout.replace(re.escape(name), expression)
+        return re.compile(re.escape(self.prefix) + layout + r"(?P<name>.+)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A span of arrival, both ends included; None where it is open."""
+
+    start: datetime | None
+    end: datetime
+
+
+@dataclass(frozen=True)
+class ArchiveObject:
+    """One object that holds data."""
+
+    key: str
+    size: int
+    etag: str
+    arrival_at: datetime
+    modified_at: datetime
+
+
+@dataclass
+class Listing:
+    """What lies in a place: the data, and how much was skipped, by kind."""
+
+    objects: list[ArchiveObject] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+
+
+def list_place(store: ObjectStore, place: Place, window: Window) -> Listing:
+    """The data objects of `place` that arrived within `window`.
+
+    Only the prefixes of the window's hours (or days, as the layout has it) are listed, in parallel; an open window,
+    or an empty layout, lists all that is below the prefix.
+    """
+    listing = Listing()
+    pattern = place.pattern()
+    infos: Iterable[ObjectInfo]
+    if window.start is None or not place.layout:
+        infos = store.list(place.prefix)
+    else:
+        infos = store.list_many(sorted(set(_prefixes(place, window.start, window.end))))
+    for info in infos:
+        match = pattern.fullmatch(info.key)
+        reason = _reason_to_skip(match, info, info.key.removeprefix(place.prefix))
+        if match is None or reason is not None:
+            listing.skipped[reason or "not in the layout"] += 1
+            continue
+        arrival = _arrival(match, place, info)
+        if arrival is None:
+            listing.skipped["not in the layout"] += 1
+            continue
+        if place.layout and (arrival > window.end or (window.start and arrival < _floor(window.start, place))):
+            continue
+        listing.objects.append(ArchiveObject(info.key, info.size, info.etag, arrival, info.modified_at))
+    return listing
+
+
+def _reason_to_skip(match: re.Match[str] | None, info: ObjectInfo, behind_prefix: str) -> str | None:
+    parts = behind_prefix.split("/")
+    if any(part.endswith("-failed") for part in parts[:-1]):
+        return "Firehose's error output"
+    if match is None:
+        return "not in the layout"
+    if any(part.startswith((".", "_")) for part in match["name"].split("/")):
+        return "hidden or a marker"
+    if info.key.endswith("/"):
+        return "a folder"
+    if info.size == 0:
+        return "empty"
+    return None
+
+
+def _arrival(match: re.Match[str], place: Place, info: ObjectInfo) -> datetime | None:
+    groups = match.groupdict()
+    if "year" not in groups:
+        return info.modified_at
+    try:
+        local = datetime(
+            int(groups["year"]),
+            int(groups.get("month") or 1),
+            int(groups.get("day") or 1),
+            int(groups.get("hour") or 0),
+            tzinfo=ZoneInfo(place.timezone),
+        )
+        return local.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _step(place: Place) -> timedelta:
+    return timedelta(hours=1) if "%H" in place.layout else timedelta(days=1)
+
+
+def _floor(moment: datetime, place: Place) -> datetime:
+    """The start of the layout's hour, day, month or year that `moment` lies in."""
+    local = moment.astimezone(ZoneInfo(place.timezone)).replace(minute=0, second=0, microsecond=0)
+    if "%H" not in place.layout:
+        local = local.replace(hour=0)
+    if "%d" not in place.layout:
+        local = local.replace(day=1)
+    if "%m" not in place.layout:
+        local = local.replace(month=1)
+    return local.astimezone(UTC)
+
+
+def _prefixes(place: Place, start: datetime, end: datetime) -> Iterator[str]:
+    zone = ZoneInfo(place.timezone)
+    moment = _floor(start, place)
+    while moment <= end:
+        yield place.prefix + moment.astimezone(zone).strftime(place.layout)
+        moment += _step(place)
+    # A step of a day may pass over the last one where a day has 23 or 25 hours.
+    yield place.prefix + end.astimezone(zone).strftime(place.layout)

@@ -1,0 +1,169 @@
+"""The command line: arguments, exit codes, progress and the run summary."""
+
+import argparse
+import logging
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from rich.console import Console
+
+from contactlake import __version__
+from contactlake.config import load_configuration
+from contactlake.errors import ConfigurationError, ContactlakeError, GateFailed, StorageError
+from contactlake.launch import prepare
+from contactlake.run import JOBS, Progress, Request, run_job
+
+log = logging.getLogger("contactlake")
+
+DEFECT = 1
+"""The exit code of a defect or an engine's failure."""
+
+_DESCRIPTIONS = {
+    "ingest": "read the archive into the silver event tables",
+    "reconcile": "recompute the conformed tables of pending dates",
+    "measure": "compute KPIs, judge them and publish gold",
+    "daily": "ingest, reconcile and measure: what a scheduler calls",
+}
+_REFUSALS = re.compile(
+    r"AccessDenied|Forbidden|InvalidAccessKeyId|SignatureDoesNotMatch|NoSuchBucket|UnknownHost|Connection refused|"
+    r"AWSBadRequest|Unable to load credentials|DELTA_INVALID_PROTOCOL_VERSION|DELTA_UNSUPPORTED_FEATURES|"
+    r"InvalidProtocolVersionException|AccessControlException|Permission denied|No space left|"
+    r"DELTA_MISSING_DELTA_TABLE|DELTA_STATE_RECOVER_ERROR|DELTA_LOG_FILE_NOT_FOUND|DELTA_TABLE_NOT_FOUND"
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Argument errors are `ConfigurationError`s: one line on stderr, exit code 2."""
+
+    def error(self, message: str) -> "None":  # type: ignore[override]
+        raise ConfigurationError(message, f"see {self.prog} --help")
+
+
+def _instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an ISO 8601 instant such as 2025-03-03T06:00:00Z") from None
+    if instant.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text!r} has no zone, give one such as 2025-03-03T06:00:00Z")
+    return instant.astimezone(UTC)
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2025-03-01") from None
+
+
+def add_job_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the TOML configuration (CONTACTLAKE_CONFIG)")
+    parser.add_argument("--as-of", type=_instant, metavar="INSTANT", help="the run's clock, ISO 8601 with zone (now)")
+    parser.add_argument("--from", dest="first", type=_date, metavar="D", help="first business date to recompute")
+    parser.add_argument("--to", dest="last", type=_date, metavar="D", help="last business date to recompute")
+    parser.add_argument("--full", action="store_true", help="list the whole archive, not only the window")
+    parser.add_argument(
+        "--accept",
+        action="append",
+        default=[],
+        metavar="EXPECTATION",
+        help="publish although this critical expectation fails; may be repeated",
+    )
+
+
+def _request(job: str, arguments: argparse.Namespace) -> Request:
+    first, last = arguments.first, arguments.last
+    if (first is None) != (last is None):
+        raise ConfigurationError("--from and --to go together", "give both or neither")
+    if first is not None and first > last:
+        raise ConfigurationError(f"--from {first} is after --to {last}", "give the earlier date first")
+    return Request(
+        job, arguments.as_of or datetime.now(UTC), first, last, arguments.full, tuple(arguments.accept)
+    )
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """A line that moves on a terminal; without one, plain log lines."""
+    console = Console(stderr=True)
+    logging.basicConfig(
+        level=logging.WARNING if console.is_terminal else logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        stream=sys.stderr,
+    )
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    logging.getLogger("py4j").setLevel(logging.WARNING)
+    if not console.is_terminal:
+        yield lambda step: log.info("step: %s", step)
+        return
+    with console.status("starting") as status:
+        yield lambda step: status.update(step)
+
+
+def _run(job: str, arguments: argparse.Namespace) -> int:
+    request = _request(job, arguments)
+    configuration = load_configuration(arguments.config)
+    prepare(configuration)
+    with _progress() as progress:
+        summary = run_job(configuration, request, progress)
+    if summary.failed_expectations:
+        print(GateFailed(tuple(summary.failed_expectations)), file=sys.stderr)
+    print(summary.as_json(), flush=True)
+    return GateFailed.exit_code if summary.failed_expectations else 0
+
+
+def _guarded(action: Callable[[], int]) -> int:
+    """The one place where errors become exit codes."""
+    try:
+        return action()
+    except ContactlakeError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except (PySparkException, Py4JJavaError) as fault:
+        text = str(fault)
+        refusal = _REFUSALS.search(text)
+        if refusal is not None:
+            first = next(line for line in text.splitlines() if refusal.group() in line)
+            print(StorageError(f"the lake refuses: {first.strip()[:500]}", "mend the access and run again"), file=sys.stderr)
+            return StorageError.exit_code
+        traceback.print_exc()
+        return DEFECT
+    except Exception:  # noqa: BLE001 - the last resort: whatever is left is a defect
+        traceback.print_exc()
+        return DEFECT
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="contactlake", description="Batch analytics over a contact centre's S3 archives.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for job in JOBS:
+        add_job_arguments(commands.add_parser(job, help=_DESCRIPTIONS[job], description=_DESCRIPTIONS[job]))
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The console command; returns its exit code."""
+    return _guarded(lambda: _dispatch(_parser().parse_args(argv)))
+
+
+def _dispatch(arguments: argparse.Namespace) -> int:
+    return _run(arguments.command, arguments)
+
+
+def run_job_command(job: str, argv: Sequence[str] | None = None) -> int:
+    """One of the jobs under spark-submit; returns its exit code."""
+    parser = _Parser(prog=f"{job}.py", description=_DESCRIPTIONS[job])
+    add_job_arguments(parser)
+    return _guarded(lambda: _run(job, parser.parse_args(argv)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

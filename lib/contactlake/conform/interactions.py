@@ -1,0 +1,77 @@
+"""The conformed `interaction`: one row per Symbee task, with what its contact knows better."""
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+
+from contactlake.conform.symbee import is_handled, symbee_direction
+from contactlake.tables.conformed import INTERACTION
+
+
+def conversation_id() -> Column:
+    """The conversation of an interaction: its contact's, else the one that its origin or its gateway names."""
+    return F.coalesce(
+        "contact.initial_contact_id",
+        "contact.contact_id",
+        "origin_gateway_task_id",
+        "origin_task_id",
+        "gateway_task_id",
+        "task_id",
+    )
+
+
+def _sum_of_known(*names: str) -> Column:
+    """The sum of columns, null parts 0; null where all of the agent's clocks are."""
+    is_any_known = F.coalesce("active_ms", "parked_ms", "wrap_ms").isNotNull()
+    total = F.lit(0).cast("bigint")
+    for name in names:
+        total = total + F.coalesce(name, F.lit(0))
+    return F.when(is_any_known, total)
+
+
+def interactions(judged: DataFrame, transcript_keys: DataFrame) -> DataFrame:
+    """One `interaction` row per judged Symbee interaction.
+
+    `transcript_keys` (media_key): the transcripts that the lake has.
+    """
+    known = transcript_keys.select(F.col("media_key").alias("known_media_key"))
+    media_key = F.substring(F.col("media_location"), F.locate("/", "media_location") + 1, 1 << 20)
+    joined = F.col("is_joined")
+    with_transcripts = judged.join(known, media_key == F.col("known_media_key"), how="left")
+    return with_transcripts.select(
+        F.lit("symbee").alias("source"),
+        F.col("task_id").alias("interaction_id"),
+        conversation_id().alias("conversation_id"),
+        F.col("origin_task_id").alias("origin_interaction_id"),
+        F.when(joined, F.col("contact.contact_id")).alias("contact_id"),
+        F.col("conformed_environment").alias("environment"),
+        F.col("username").alias("agent"),
+        F.col("user_report_hierarchy").alias("agent_hierarchy"),
+        F.col("skill_queue_name").alias("queue"),
+        F.col("conformed_channel").alias("channel"),
+        symbee_direction().alias("direction"),
+        F.col("task_initiation_method").alias("initiation"),
+        F.col("delivery_provider").alias("provider"),
+        F.col("initiation_at").alias("initiated_at"),
+        "queued_at",
+        "assigned_at",
+        "connected_at",
+        "wrap_at",
+        "completed_at",
+        "business_date",
+        F.when(joined, F.col("contact.queue_ms")).otherwise(F.col("queued_ms")).alias("queue_ms"),
+        F.when(joined, "contact").otherwise("interaction").alias("queue_ms_from"),
+        "active_ms",
+        "parked_ms",
+        "wrap_ms",
+        F.when(joined, F.col("contact.agent_hold_ms")).alias("hold_ms"),
+        _sum_of_known("active_ms", "parked_ms", "wrap_ms").alias("handle_ms"),
+        _sum_of_known("active_ms", "wrap_ms").alias("focus_ms"),
+        is_handled().alias("is_handled"),
+        "is_transferred_out",
+        F.col("status").alias("reconciliation_status"),
+        F.when(F.col("media_location").isNull(), "NOT_EXPECTED")
+        .when(F.col("known_media_key").isNotNull(), "PRESENT")
+        .otherwise("MISSING")
+        .alias("transcript_status"),
+        "flags",
+    ).select(*INTERACTION.column_names)

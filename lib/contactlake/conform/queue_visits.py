@@ -1,0 +1,75 @@
+"""The conformed `queue_visit`: Amazon's queues from the contacts alone, Symbee's from the interactions alone."""
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+
+from contactlake.conform.interactions import conversation_id
+from contactlake.conform.symbee import business_date, is_handled
+from contactlake.reconciliation import contact_ended_at, milliseconds_between
+from contactlake.tables.conformed import QUEUE_VISIT
+
+
+def _not_below_zero(wait: Column) -> Column:
+    return F.when(wait < 0, F.lit(0)).otherwise(wait)
+
+
+def contact_visits(contacts: DataFrame, timezone: str) -> DataFrame:
+    """One row per contact that was in a queue."""
+    wait = F.coalesce(
+        F.col("queue_ms"),
+        milliseconds_between(F.col("dequeued_at"), F.col("enqueued_at")),
+        milliseconds_between(F.col("disconnect_at"), F.col("enqueued_at")),
+    )
+    outcome = (
+        F.when(F.col("agent_connected_at").isNotNull(), "ANSWERED")
+        .when(F.col("next_contact_id").isNull(), "ABANDONED")
+        .otherwise("DIVERTED")
+    )
+    return (
+        contacts.where(F.col("enqueued_at").isNotNull())
+        .withColumn("visit_ended_at", F.coalesce(F.col("disconnect_at"), F.col("dequeued_at"), contact_ended_at()))
+        .select(
+            F.lit("connect").alias("source"),
+            F.col("contact_id").alias("visit_id"),
+            F.coalesce("initial_contact_id", "contact_id").alias("conversation_id"),
+            "environment",
+            F.coalesce(F.col("queue"), F.substring_index("queue_arn", "/", -1)).alias("queue"),
+            F.lower("channel").alias("channel"),
+            "enqueued_at",
+            "dequeued_at",
+            F.col("visit_ended_at").alias("ended_at"),
+            business_date("visit_ended_at", timezone).alias("business_date"),
+            _not_below_zero(wait).alias("wait_ms"),
+            outcome.alias("outcome"),
+        )
+        .select(*QUEUE_VISIT.column_names)
+    )
+
+
+def interaction_visits(judged: DataFrame) -> DataFrame:
+    """One row per judged interaction that Symbee queued."""
+    wait = F.coalesce(F.col("queued_ms"), milliseconds_between(F.col("assigned_at"), F.col("queued_at")))
+    outcome = F.when(is_handled(), "ANSWERED").when(F.col("is_transferred_out"), "DIVERTED").otherwise("ABANDONED")
+    is_queued = (
+        (F.col("delivery_provider") == "SYMBEE")
+        & (F.col("task_initiation_method") == "INBOUND_QUEUE")
+        & F.col("queued_at").isNotNull()
+    )
+    return (
+        judged.where(is_queued)
+        .select(
+            F.lit("symbee").alias("source"),
+            F.col("task_id").alias("visit_id"),
+            conversation_id().alias("conversation_id"),
+            F.col("conformed_environment").alias("environment"),
+            F.col("skill_queue_name").alias("queue"),
+            F.col("conformed_channel").alias("channel"),
+            F.col("queued_at").alias("enqueued_at"),
+            F.col("assigned_at").alias("dequeued_at"),
+            F.col("completed_at").alias("ended_at"),
+            "business_date",
+            _not_below_zero(wait).alias("wait_ms"),
+            outcome.alias("outcome"),
+        )
+        .select(*QUEUE_VISIT.column_names)
+    )

@@ -1,0 +1,262 @@
+"""Landing: the executors read the archive's objects once and lay down what they hold as Parquet, by table.
+
+Runs inside `mapInArrow`. Each object's records become typed rows, quarantined records and counts in one pass; a small
+manifest goes back to the driver. Memory is bounded by the block, the longest record and the size of a landed file.
+"""
+
+import hashlib
+import hmac
+import io
+import re
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from contactlake.archive.compression import UnreadableObject, open_text
+from contactlake.archive.storage import ObjectStore, ObjectVanished
+from contactlake.errors import StorageError
+from contactlake.feeds import feed_named
+from contactlake.feeds.arrow_schema import arrow_schema
+from contactlake.feeds.block import Decoded, Quarantined, decode_text
+from contactlake.feeds.record_type import Context
+from contactlake.tables.declaration import Table
+from contactlake.tables.ops import QUARANTINE
+
+_FILE_BYTES = 64 << 20
+"""Rows of one table are laid down once they take this much memory."""
+
+UNKNOWN_TYPE = "(unknown)"
+"""The record type of a record whose type could not be told."""
+
+VERSION_COLUMN = "landed_version_at"
+"""Beside a table's columns: when the record's object was modified, the version of an object that is one row."""
+
+MANIFEST = pa.schema(
+    [
+        pa.field("entry", pa.int32()),
+        pa.field("key", pa.string()),
+        pa.field("status", pa.string()),
+        pa.field("detail", pa.string()),
+        pa.field("record_type", pa.string()),
+        pa.field("table", pa.string()),
+        pa.field("file", pa.string()),
+        pa.field("records", pa.int64()),
+        pa.field("quarantined", pa.int64()),
+    ]
+)
+"""Per object (READ, VANISHED, REFUSED), per object and record type (COUNT), and per file laid down (FILE)."""
+
+MANIFEST_DDL = (
+    "entry int, key string, status string, detail string, record_type string, `table` string, file string, "
+    "records bigint, quarantined bigint"
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One feed entry of the configuration, as an executor needs it."""
+
+    feed: str
+    store: ObjectStore
+    environment: str | None
+
+
+@dataclass(frozen=True)
+class Privacy:
+    """What becomes of customers' identifiers: `mode` is drop, hash or keep; `key` is of the hash."""
+
+    mode: str
+    key: bytes
+    attributes_keep: tuple[str, ...]
+
+    def text(self, value: str) -> str | None:
+        """One identifier as it may be stored."""
+        if self.mode == "keep":
+            return value
+        return None if self.mode == "drop" else pseudonym(value, self.key)
+
+    def column(self, values: pa.Array) -> pa.Array:
+        if self.mode == "keep":
+            return values
+        if self.mode == "drop":
+            return pa.nulls(len(values), pa.string())
+        hashes: dict[str | None, str | None] = {None: None}
+        texts = values.to_pylist()
+        hashes |= {text: pseudonym(text, self.key) for text in set(texts) - {None}}
+        return pa.array([hashes[text] for text in texts], type=pa.string())
+
+
+_TELEPHONE = re.compile(r"\+?[0-9 ().\-/]*[0-9][0-9 ().\-/]*")
+
+
+def pseudonym(value: str, key: bytes) -> str:
+    """HMAC-SHA-256, hex, of the trimmed, lower-cased value; of a telephone number, `+` and digits alone."""
+    plain = value.strip().lower()
+    if _TELEPHONE.fullmatch(plain):
+        plain = re.sub(r"[^+0-9]", "", plain)
+    return hmac.new(key, plain.encode(), hashlib.sha256).hexdigest()
+
+
+@dataclass(frozen=True)
+class Landing:
+    """Everything an executor is told; pickled with the task."""
+
+    entries: tuple[Entry, ...]
+    lake: ObjectStore
+    folder: str
+    """Where files are laid down, below the lake's root."""
+    privacy: Privacy
+    max_decompressed_bytes: int
+    run_id: str
+    as_of: datetime
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Reads the objects that `batches` name (entry, key, size, arrival_at, modified_at); yields `MANIFEST`."""
+        writer = _Writer(self)
+        for batch in batches:
+            for row in batch.to_pylist():
+                yield _manifest(writer.read_object(**row))
+        yield _manifest(writer.finish())
+
+
+def _manifest(rows: list[dict[str, object]]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist([{name: row.get(name) for name in MANIFEST.names} for row in rows], MANIFEST)
+
+
+class _Writer:
+    """Collects rows over a task's objects and lays them down, a file per table at a time."""
+
+    def __init__(self, landing: Landing) -> None:
+        self._landing = landing
+        self._pending: dict[Table, list[pa.Table]] = defaultdict(list)
+        self._pending_bytes: Counter[Table] = Counter()
+        self._files: list[dict[str, object]] = []
+
+    def read_object(
+        self, entry: int, key: str, size: int, arrival_at: datetime, modified_at: datetime
+    ) -> list[dict[str, object]]:
+        """One object's part of the manifest."""
+        source = self._landing.entries[entry]
+        feed = feed_named(source.feed)
+        context = Context(source.environment, self._landing.privacy.attributes_keep, self._landing.privacy.column, key)
+        add_rows = partial(self._add_rows, source.store.uri_of(key), modified_at)
+        add_refused = partial(self._add_quarantined, source, key, arrival_at)
+        counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        try:
+            with source.store.open(key) as stream, open_text(stream, key, self._landing.max_decompressed_bytes) as text:
+                for decoded in decode_text(text, feed, context):
+                    add_rows(decoded)
+                    add_refused(decoded.quarantined)
+                    _count(decoded, counts)
+        except UnreadableObject as fault:
+            add_refused([_unreadable(source.store, key, size, fault)])
+            counts[UNKNOWN_TYPE] = [1, 1]
+        except ObjectVanished as fault:
+            return [{"entry": entry, "key": key, "status": "VANISHED", "detail": str(fault)}]
+        except StorageError as fault:
+            return [{"entry": entry, "key": key, "status": "REFUSED", "detail": str(fault)}]
+        rows: list[dict[str, object]] = [
+            {
+                "entry": entry,
+                "key": key,
+                "status": "READ",
+                "records": sum(records for records, _ in counts.values()),
+                "quarantined": sum(quarantined for _, quarantined in counts.values()),
+            }
+        ]
+        for record_type, (records, quarantined) in counts.items():
+            rows.append(
+                {
+                    "entry": entry,
+                    "key": key,
+                    "status": "COUNT",
+                    "record_type": record_type,
+                    "records": records,
+                    "quarantined": quarantined,
+                }
+            )
+        return rows
+
+    def finish(self) -> list[dict[str, object]]:
+        for table in list(self._pending):
+            self._lay_down(table)
+        return self._files
+
+    def _add_rows(self, source_object: str, modified_at: datetime, decoded: Decoded) -> None:
+        for record_type, rows in decoded.rows:
+            length = rows.num_rows
+            instant = pa.timestamp("us", "UTC")
+            for name, value in (
+                ("source_object", pa.scalar(source_object, pa.string())),
+                ("ingested_at", pa.scalar(self._landing.as_of, instant)),
+                (VERSION_COLUMN, pa.scalar(modified_at, instant)),
+            ):
+                rows = rows.append_column(name, pa.repeat(value, length))
+            self._add(record_type.table, rows)
+
+    def _add_quarantined(
+        self, source: Entry, key: str, arrival_at: datetime, quarantined: list[Quarantined]
+    ) -> None:
+        if not quarantined:
+            return
+        rows = [
+            {
+                "feed": source.feed,
+                "object": source.store.uri_of(key),
+                "ordinal": refused.ordinal,
+                "record_type": refused.record_type,
+                "reason": refused.reason,
+                "detail": refused.detail,
+                "raw": _raw(refused, self._landing.privacy.text),
+                "record_sha256": refused.sha256,
+                "bytes": refused.size,
+                "arrival_at": arrival_at,
+                "run_id": self._landing.run_id,
+                "quarantined_at": self._landing.as_of,
+            }
+            for refused in quarantined
+        ]
+        self._add(QUARANTINE, pa.Table.from_pylist(rows, arrow_schema(QUARANTINE)))
+
+    def _add(self, table: Table, rows: pa.Table) -> None:
+        self._pending[table].append(rows)
+        self._pending_bytes[table] += rows.nbytes
+        if self._pending_bytes[table] >= _FILE_BYTES:
+            self._lay_down(table)
+
+    def _lay_down(self, table: Table) -> None:
+        rows = pa.concat_tables(self._pending.pop(table))
+        del self._pending_bytes[table]
+        buffer = io.BytesIO()
+        pq.write_table(rows, buffer, compression="snappy", store_schema=False)
+        file = f"{self._landing.folder}/{table.name}/{uuid.uuid4().hex}.parquet"
+        self._landing.lake.write(file, buffer.getvalue())
+        self._files.append({"status": "FILE", "table": table.path, "file": file, "records": rows.num_rows})
+
+
+def _raw(refused: Quarantined, protect: Callable[[str], str | None]) -> str | None:
+    return None if refused.ordinal < 0 else protect(refused.text.decode("utf-8", "backslashreplace"))
+
+
+def _count(decoded: Decoded, counts: dict[str, list[int]]) -> None:
+    for record_type, rows in decoded.rows:
+        counts[record_type.name][0] += rows.num_rows
+    for refused in decoded.quarantined:
+        entry = counts[refused.record_type or UNKNOWN_TYPE]
+        entry[0] += 1
+        entry[1] += 1
+
+
+def _unreadable(store: ObjectStore, key: str, size: int, fault: UnreadableObject) -> Quarantined:
+    """The object as one refused record; its hash is of its bytes as they are stored."""
+    digest = hashlib.sha256()
+    with store.open(key) as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return Quarantined(-1, None, "UNREADABLE_OBJECT", fault.detail, b"", digest.hexdigest(), size)

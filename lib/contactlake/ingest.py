@@ -1,0 +1,263 @@
+"""The ingest step: from listed objects to silver event tables, the quarantine, the ledger and the counts."""
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import reduce
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.types import StructField, StructType, TimestampType
+
+from contactlake.archive.listing import ArchiveObject
+from contactlake.errors import StorageError
+from contactlake.feeds import FEEDS
+from contactlake.feeds.landing import MANIFEST_DDL, VERSION_COLUMN, Entry, Landing
+from contactlake.feeds.record_type import RecordType
+from contactlake.feeds.symbee import TRANSCRIPT
+from contactlake.store import Lake
+from contactlake.tables.declaration import Table
+from contactlake.tables.ops import INGEST_COUNT, INGESTED_OBJECT, QUARANTINE
+
+log = logging.getLogger("contactlake.ingest")
+
+_TASK_BYTES = 32 << 20
+"""About as many bytes of objects go into one task."""
+_FEWEST_TASKS = 4
+LAKE_ROW = "lake_row"
+"""Beside a changed row: the row of the lake that it replaces, or null."""
+
+
+@dataclass
+class Landed:
+    """What the executors laid down: files per table, and what became of each object."""
+
+    files: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    rows: Counter[str] = field(default_factory=Counter)
+    """Rows laid down, per table."""
+    read: dict[tuple[int, str], tuple[int, int]] = field(default_factory=dict)
+    """(entry, key) → records, quarantined."""
+    counts: list[tuple[int, str, int, int]] = field(default_factory=list)
+    """(entry, record type, records, quarantined), one per object and record type."""
+    vanished: list[str] = field(default_factory=list)
+
+
+def land(spark: SparkSession, landing: Landing, objects: Iterable[tuple[int, ArchiveObject]]) -> Landed:
+    """Reads `objects` (entry, object) in the executors and lays their records down as Parquet.
+
+    Raises `StorageError` where the archive refuses one.
+    """
+    listed = sorted(objects, key=lambda pair: pair[1].size, reverse=True)
+    if not listed:
+        return Landed()
+    tasks = max(min(len(listed), _FEWEST_TASKS), sum(item.size for _, item in listed) // _TASK_BYTES)
+    loads = [0] * tasks
+    rows: list[dict[str, Any]] = []
+    for entry, item in listed:  # the largest first, each to the task with the least to do
+        slot = loads.index(min(loads)) if tasks <= 64 else len(rows) % tasks
+        loads[slot] += item.size
+        rows.append(
+            {
+                "entry": entry,
+                "key": item.key,
+                "size": item.size,
+                "arrival_at": item.arrival_at,
+                "modified_at": item.modified_at,
+                "slot": slot,
+            }
+        )
+    instant = pa.timestamp("us", "UTC")
+    schema = pa.schema(
+        [
+            ("entry", pa.int32()),
+            ("key", pa.string()),
+            ("size", pa.int64()),
+            ("arrival_at", instant),
+            ("modified_at", instant),
+            ("slot", pa.int32()),
+        ]
+    )
+    frame = spark.createDataFrame(pa.Table.from_pylist(rows, schema))
+    manifest = (
+        frame.repartitionById(tasks, F.col("slot")).drop("slot").mapInArrow(landing, MANIFEST_DDL).collect()
+    )
+    landed = Landed()
+    for row in manifest:
+        match row["status"]:
+            case "REFUSED":
+                raise StorageError(row["detail"], "mend the access and run again: nothing was written")
+            case "VANISHED":
+                landed.vanished.append(row["detail"])
+            case "READ":
+                landed.read[row["entry"], row["key"]] = (row["records"], row["quarantined"])
+            case "COUNT":
+                landed.counts.append((row["entry"], row["record_type"], row["records"], row["quarantined"]))
+            case "FILE":
+                landed.files[row["table"]].append(f"{landing.lake.uri}/{row['file']}")
+                landed.rows[row["table"]] += row["records"]
+    return landed
+
+
+def read_landed(lake: Lake, landed: Landed, table: Table) -> DataFrame:
+    """The rows of `table` that were laid down, with `VERSION_COLUMN` where they are events."""
+    schema = StructType.fromDDL(table.schema_ddl)
+    if table is not QUARANTINE:
+        schema = StructType([*schema.fields, StructField(VERSION_COLUMN, TimestampType())])
+    return lake.spark.read.schema(schema).parquet(*landed.files[table.path])
+
+
+# --- which of the landed rows change the lake ---
+
+
+@dataclass
+class Change:
+    """What the landed records of one type do to their table."""
+
+    record_type: RecordType
+    rows: DataFrame
+    """The winners that the lake does not have yet, persisted; `lake_row` is the row they replace, or null."""
+    inserted: int
+    updated: int
+
+
+def find_change(lake: Lake, landed: Landed, record_type: RecordType) -> Change:
+    """The winning version of each landed key, as far as it is newer than the lake's.
+
+    The version, then the greater hash wins, so that the outcome depends on the set of records alone.
+    """
+    table = record_type.table
+    version = _version(record_type)
+    newest_first = Window.partitionBy(*table.key).orderBy(version.desc_nulls_last(), F.col("record_sha256").desc())
+    winners = (
+        read_landed(lake, landed, table)
+        .withColumn("place", F.row_number().over(newest_first))
+        .where("place = 1")
+        .drop("place")
+    )
+    if lake.is_new(table):
+        row_type = ", ".join(f"`{column.name}`: {column.type}" for column in table.columns)
+        changed = winners.withColumn(LAKE_ROW, F.lit(None).cast(f"struct<{row_type}, `version_at`: timestamp>"))
+    else:
+        old = (
+            lake.read_pinned(table)
+            .withColumn("version_at", F.expr(record_type.version or "cast(null as timestamp)"))
+            .select(F.struct(*table.column_names, "version_at").alias(LAKE_ROW))
+        )
+        same_key = reduce(
+            lambda left, right: left & right,
+            (F.col(name).eqNullSafe(F.col(f"{LAKE_ROW}.{name}")) for name in table.key),
+        )
+        is_newer = F.col(f"{LAKE_ROW}.record_sha256").isNull() | _beats_lake(record_type)
+        changed = winners.join(old, same_key, how="left").where(is_newer)
+    changed = changed.drop(VERSION_COLUMN).persist()
+    figures = changed.agg(
+        F.count(F.lit(1)).alias("changed"), F.count(f"{LAKE_ROW}.record_sha256").alias("updated")
+    ).first()
+    assert figures is not None  # noqa: S101 - an aggregate always gives a row
+    return Change(record_type, changed, figures["changed"] - figures["updated"], figures["updated"])
+
+
+def _version(record_type: RecordType) -> Any:
+    if record_type is TRANSCRIPT:
+        return F.col(VERSION_COLUMN)
+    return F.expr(record_type.version or "cast(null as timestamp)")
+
+
+def _beats_lake(record_type: RecordType) -> Any:
+    is_greater_hash = F.col("record_sha256") > F.col(f"{LAKE_ROW}.record_sha256")
+    if record_type is TRANSCRIPT:  # an object is read again only when it was written anew
+        return F.col("record_sha256") != F.col(f"{LAKE_ROW}.record_sha256")
+    if record_type.version is None:
+        return is_greater_hash
+    new = F.expr(record_type.version)
+    old = F.col(f"{LAKE_ROW}.version_at")
+    return (new > old) | (new.eqNullSafe(old) & is_greater_hash)
+
+
+def write_change(lake: Lake, change: Change) -> None:
+    """Writes the changed rows: appended where all of them are new, merged otherwise."""
+    table = change.record_type.table
+    if change.updated:
+        lake.merge(table, change.rows)
+    elif change.inserted:
+        lake.append(table, change.rows)
+
+
+# --- counts and the ledger ---
+
+
+def count_rows(
+    landed: Landed, changes: Iterable[Change], entries: tuple[Entry, ...], run_id: str
+) -> list[dict[str, Any]]:
+    """The rows of `ops/ingest_count`: per feed and record type, every record in exactly one count."""
+    by_type = {change.record_type.name: change for change in changes}
+    totals: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for entry, record_type, records, quarantined in landed.counts:
+        total = totals[entries[entry].feed, record_type]
+        total.update(objects=1, records=records, quarantined=quarantined)
+    rows = []
+    for (feed, record_type), total in sorted(totals.items()):
+        change = by_type.get(record_type)
+        inserted, updated = (change.inserted, change.updated) if change else (0, 0)
+        rows.append(
+            {
+                "run_id": run_id,
+                "feed": feed,
+                "record_type": record_type,
+                "objects": total["objects"],
+                "records": total["records"],
+                "inserted": inserted,
+                "updated": updated,
+                "duplicate": total["records"] - total["quarantined"] - inserted - updated,
+                "ignored": 0,
+                "quarantined": total["quarantined"],
+            }
+        )
+    return rows
+
+
+def write_accounts(
+    lake: Lake,
+    landed: Landed,
+    listed: Iterable[tuple[int, ArchiveObject]],
+    entries: tuple[Entry, ...],
+    counts: list[dict[str, Any]],
+    run_id: str,
+    as_of: datetime,
+) -> None:
+    """Writes the quarantine, the ledger and the counts of what was landed."""
+    if landed.files.get(QUARANTINE.path):
+        lake.append(QUARANTINE, read_landed(lake, landed, QUARANTINE))
+    ledger = [
+        {
+            "feed": entries[entry].feed,
+            "object": entries[entry].store.uri_of(item.key),
+            "etag": item.etag,
+            "bytes": item.size,
+            "records": landed.read[entry, item.key][0],
+            "quarantined": landed.read[entry, item.key][1],
+            "arrival_at": item.arrival_at,
+            "run_id": run_id,
+            "ingested_at": as_of,
+        }
+        for entry, item in listed
+        if (entry, item.key) in landed.read
+    ]
+    lake.append_rows(INGESTED_OBJECT, ledger)
+    lake.append_rows(INGEST_COUNT, counts)
+
+
+def record_types_landed(landed: Landed) -> list[RecordType]:
+    """The record types that have landed rows, in the feeds' order."""
+    return [
+        record_type
+        for feed in FEEDS
+        for record_type in feed.record_types
+        if landed.files.get(record_type.table.path)
+    ]
+
+

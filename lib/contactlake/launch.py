@@ -1,0 +1,30 @@
+"""Starting Spark from the console command, as spark-submit would: with the settings of SPARK_CONF_DIR, else those
+that ship with this package. The jobs themselves know nothing of it."""
+
+import os
+import sys
+from pathlib import Path
+
+from contactlake.config import Configuration
+
+
+def shipped_settings() -> Path:
+    """The folder of `spark-defaults.conf` that ships with the package, or lies beside it in a checkout."""
+    package = Path(__file__).parent
+    for folder in (package / "conf", package.parents[1] / "conf"):
+        if (folder / "spark-defaults.conf").is_file():
+            return folder
+    raise FileNotFoundError("spark-defaults.conf is neither in the package nor in its checkout")
+
+
+def prepare(configuration: Configuration) -> None:
+    """Points Spark at its settings, unless the surroundings have done so: S3 support only for a lake on S3."""
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    if os.environ.get("SPARK_CONF_DIR"):
+        return
+    shipped = shipped_settings()
+    is_on_s3 = configuration.lake.root.startswith("s3://")
+    os.environ["SPARK_CONF_DIR"] = str(shipped / "s3" if is_on_s3 else shipped)
+    os.environ.setdefault(
+        "PYSPARK_SUBMIT_ARGS", f"--conf spark.jars.ivySettings={shipped / 'ivysettings.xml'} pyspark-shell"
+    )

@@ -1,0 +1,211 @@
+"""One writer at a time: numbered leases at the lake's root.
+
+`_lease/<20 digits>.json` is the lease of that number. Taking one is an atomic create of the next number, allowed once
+the last has expired or was released; its holder writes it anew while it lives, so that its last-modified time moves.
+Expiry is judged by the store's clock alone, a holder's own standing by the time that passed for it: no two hosts'
+clocks are compared. Numbers only grow and fence writes: the greater number is the later run.
+"""
+
+import getpass
+import json
+import logging
+import os
+import re
+import socket
+import threading
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+from contactlake.archive.storage import ObjectInfo, ObjectStore
+from contactlake.errors import LakeHeld, StorageError
+
+_log = logging.getLogger(__name__)
+
+_FOLDER = "_lease/"
+_FILE = re.compile(rf"{_FOLDER}(\d{{20}})\.json")
+_KEPT = 10
+_TRIES = 10
+# S3 gives both its clock and last-modified in whole seconds: a lease must look expired by more than that.
+_CLOCK_GRAIN = timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """What a lease file says. `since` is ISO 8601 by the store's clock, `lease_seconds` counts from each renewal."""
+
+    run_id: str
+    holder: str
+    since: str
+    lease_seconds: float
+    released: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.lease_seconds < 1e9:
+            raise ValueError(f"lease_seconds is {self.lease_seconds!r}")
+
+    def __str__(self) -> str:
+        return f"run {self.run_id} ({self.holder}) since {self.since}"
+
+    def encode(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+
+class Lease:
+    """A lease that was taken; it is renewed by a thread until it is released or lost.
+
+    As a context manager it is released at the end, however that comes.
+    """
+
+    def __init__(self, store: ObjectStore, number: int, terms: _Terms, taken_at: float) -> None:
+        self.number = number
+        self._store = store
+        self._terms = terms
+        self._renewed_at = taken_at  # by time.monotonic(), from before the request that renewed
+        self._lost = False
+        self._ended = threading.Event()
+        self._renewal = threading.Thread(target=self._renew, name=f"lease-{number}", daemon=True)
+        self._renewal.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def check(self) -> None:
+        """Nothing while the lease is held; `LakeHeld` once it was lost or released. Asks the store.
+
+        Lost is a lease that was not renewed for `lease_seconds`, or that a greater number follows. It stays lost.
+        Raises `StorageError` where the store does not answer while the lease is good.
+        """
+        if self._ended.is_set():
+            raise LakeHeld(f"lease {self.number} on {self._store.uri} was released", "take a new one")
+        self._lost = self._lost or self._is_overdue()
+        if self._lost:
+            with suppress(StorageError):  # whose it is now is told where it can be
+                self._check_latest()
+            raise LakeHeld(
+                f"lease {self.number} on {self._store.uri} was lost: it was not renewed for"
+                f" {self._terms.lease_seconds:g} s",
+                "run again: what this run left unfinished is undone then",
+            )
+        self._check_latest()
+
+    def _check_latest(self) -> None:
+        leases = _leases(self._store)
+        if leases and _number(leases[-1]) == self.number:
+            return
+        self._lost = True
+        how = f"{_read(self._store, leases[-1])} took the lake over" if leases else "its file is gone"
+        raise LakeHeld(
+            f"lease {self.number} on {self._store.uri} was lost: {how}", "run again once no other run is at work"
+        )
+
+    def release(self) -> None:
+        """Let the next run in at once. A store that does not answer is logged: the lease then expires by itself."""
+        if self._ended.is_set():
+            return
+        self._ended.set()
+        # A renewal under way must not land after the release. One that hangs for that long has lost the lease anyway.
+        self._renewal.join(self._terms.lease_seconds)
+        if self._lost or self._is_overdue():
+            return
+        try:
+            self._store.write(_key(self.number), replace(self._terms, released=True).encode())
+        except StorageError as error:
+            _log.warning("lease %d was not released, and expires by itself: %s", self.number, error)
+
+    def _renew(self) -> None:
+        usual, soon = self._terms.lease_seconds / 3, self._terms.lease_seconds / 12
+        pause = usual
+        while not self._ended.wait(pause):
+            started_at = time.monotonic()
+            if self._is_overdue():  # a paused holder that wakes must not pretend
+                _log.error("lease %d on %s was lost", self.number, self._store.uri)
+                return
+            try:
+                self._store.write(_key(self.number), self._terms.encode())
+            except StorageError as error:
+                _log.warning("lease %d could not be renewed, trying again: %s", self.number, error)
+                pause = soon
+            else:
+                self._renewed_at, pause = started_at, usual
+
+    def _is_overdue(self) -> bool:
+        return time.monotonic() - self._renewed_at > self._terms.lease_seconds
+
+
+def acquire_lease(store: ObjectStore, run_id: str, lease_seconds: float) -> Lease:
+    """The lake's next lease, renewed from now on.
+
+    Raises `LakeHeld`, which names the holder and since when, while another lease is in force, and `StorageError` where
+    the lake cannot be reached or its last lease file cannot be read.
+    """
+    for _ in range(_TRIES):
+        now = store.now()  # before the listing: a renewal in between only makes the lease look younger
+        leases = _leases(store)
+        if leases:
+            last = _read(store, leases[-1])
+            age = now - leases[-1].modified_at
+            if not last.released and age <= timedelta(seconds=last.lease_seconds) + _CLOCK_GRAIN:
+                raise LakeHeld(
+                    f"{store.uri} is held by {last}",
+                    f"wait for it to end; a dead run's lease expires {last.lease_seconds:g} s after its last renewal",
+                )
+        number = 1 + (_number(leases[-1]) if leases else 0)
+        terms = _Terms(run_id, _holder(), now.isoformat(timespec="seconds"), lease_seconds)
+        taken_at = time.monotonic()
+        if store.create(_key(number), terms.encode()):
+            _forget(store, leases[: 1 - _KEPT])
+            return Lease(store, number, terms, taken_at)
+        # Another taker was first: look at its lease.
+    raise StorageError(f"{store.uri}: no lease can be created", f"see that only contactlake writes to {_FOLDER}")
+
+
+def _leases(store: ObjectStore) -> tuple[ObjectInfo, ...]:
+    """The lease files by number; other files there are not leases."""
+    return tuple(found for found in store.list(_FOLDER) if _FILE.fullmatch(found.key))
+
+
+def _forget(store: ObjectStore, old: tuple[ObjectInfo, ...]) -> None:
+    try:
+        store.delete(lease.key for lease in old)
+    except StorageError as error:
+        _log.warning("old leases were not deleted: %s", error)
+
+
+def _read(store: ObjectStore, lease: ObjectInfo) -> _Terms:
+    try:
+        said = json.loads(store.read(lease.key))
+        released = said["released"] is True
+        if released:  # nothing else counts then
+            said = {"run_id": "unknown", "holder": "unknown", "since": "unknown", "lease_seconds": 1} | said
+        return _Terms(str(said["run_id"]), str(said["holder"]), str(said["since"]), said["lease_seconds"], released)
+    except (ValueError, TypeError, KeyError) as error:
+        raise StorageError(
+            f"{store.uri_of(lease.key)} is no lease that can be read ({type(error).__name__})",
+            'make sure that no run is at work, then put {"released": true} in its place; it must not be deleted,'
+            " or its number would be given twice",
+        ) from error
+
+
+def _key(number: int) -> str:
+    return f"{_FOLDER}{number:020}.json"
+
+
+def _number(lease: ObjectInfo) -> int:
+    return int(lease.key.removeprefix(_FOLDER).removesuffix(".json"))
+
+
+def _holder() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()} {os.getpid()}"

@@ -1,0 +1,204 @@
+"""The measure step: write, audit, publish. Gold candidates are computed, judged, and only then put in place."""
+
+import getpass
+import tempfile
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+
+from contactlake.archive.storage import ObjectStore
+from contactlake.business_dates import date_start
+from contactlake.errors import ConfigurationError
+from contactlake.kpi import KPIS
+from contactlake.kpi.conformed import Conformed
+from contactlake.quality.audit import Audited, audit
+from contactlake.quality.gate import Limit, Result, judge
+from contactlake.quality.rules import KEY_RULE, balance_name, expectation_name, row_rules
+from contactlake.store import Lake
+from contactlake.tables.conformed import INTERACTION, QUEUE_VISIT, RECONCILIATION
+from contactlake.tables.declaration import Severity, Table
+from contactlake.tables.events import CONNECT_CONTACT
+from contactlake.tables.gold import GOLD_TABLES
+from contactlake.tables.ops import INGEST_COUNT, QUALITY_RESULT, RUN
+
+_JUDGED_FROM_RECORDS = 100
+"""The quarantined share is judged from this many records on."""
+_QUARANTINED_SHARE = "quarantined_share"
+_MISSING_SHARE = "missing_share"
+_BEYOND_SPAN = "contacts_beyond_span"
+
+
+@dataclass(frozen=True)
+class GateRules:
+    """What the gate is told besides the tables: `[quality]`, the clock, and what the user accepts."""
+
+    as_of: datetime
+    timezone: str
+    grace_hours: int
+    max_quarantined_share: float
+    max_missing_share: float
+    accepted: Collection[str]
+    feeds: Collection[str]
+
+
+def known_expectations(feeds: Collection[str]) -> set[str]:
+    """Every name that `--accept` may take."""
+    names = {_limit_name(feed) for feed in feeds}
+    for table in (*GOLD_TABLES, RECONCILIATION, INTERACTION, QUEUE_VISIT):
+        names.add(expectation_name(table, KEY_RULE))
+        names |= {rule.expectation for rule in row_rules(table)}
+        names |= {expectation_name(table, balance_name(balance)) for balance in table.balances}
+    names |= {f"{INGEST_COUNT.name}.{_CONSERVATION}"}
+    return names
+
+
+_CONSERVATION = "records_are_conserved"
+
+
+def _limit_name(feed: str) -> str:
+    return f"{INGEST_COUNT.name}.{_QUARANTINED_SHARE}_{feed}"
+
+
+def check_accepted(accepted: Collection[str], feeds: Collection[str]) -> None:
+    """Raises `ConfigurationError` for a name that no expectation has."""
+    for name in accepted:
+        if name not in known_expectations(feeds):
+            raise ConfigurationError(
+                f"--accept {name}: there is no such expectation", "take a name that a failed gate has named"
+            )
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What is about to be published: gold rows per table, and the conformed rows that they are computed from."""
+
+    gold: Mapping[Table, DataFrame]
+    conformed: Mapping[Table, DataFrame]
+
+
+def candidates(lake: Lake, dates: Sequence[date], thresholds_seconds: tuple[int, ...]) -> Candidates:
+    """Computes the gold rows of `dates`, and keeps them at hand."""
+    wanted = F.col("business_date").isin(list(dates))
+    conformed = {table: lake.read_pinned(table).where(wanted) for table in (RECONCILIATION, INTERACTION, QUEUE_VISIT)}
+    source = Conformed(
+        conformed[INTERACTION], conformed[QUEUE_VISIT], conformed[RECONCILIATION], thresholds_seconds
+    )
+    return Candidates({kpi.table: kpi.compute(source).persist() for kpi in KPIS}, conformed)
+
+
+def audit_candidates(found: Candidates) -> list[Audited]:
+    return audit({**found.gold, **found.conformed})
+
+
+def limits(
+    lake: Lake, found: Candidates | None, counts: Sequence[Mapping[str, Any]], rules: GateRules
+) -> list[Limit]:
+    """Figures of the run as a whole: conservation, the quarantined share, and what may be missing."""
+    unbalanced = sum(
+        row["records"]
+        != row["inserted"] + row["updated"] + row["duplicate"] + row["ignored"] + row["quarantined"]
+        or min(row["inserted"], row["updated"], row["duplicate"], row["ignored"], row["quarantined"]) < 0
+        for row in counts
+    )
+    found_limits = [Limit(INGEST_COUNT.name, _CONSERVATION, unbalanced, 0, Severity.CRITICAL)]
+    found_limits += _quarantined_shares(lake, rules)
+    if found is not None:
+        found_limits += _missing(lake, found, rules)
+    return found_limits
+
+
+def _quarantined_shares(lake: Lake, rules: GateRules) -> list[Limit]:
+    """Per feed, the share of quarantined records since the last publication."""
+    published = lake.read(RUN).where("status = 'SUCCEEDED' and job in ('daily', 'measure')")
+    last = published.agg(F.max("run_id").alias("run_id")).first()
+    since = last["run_id"] if last is not None else None
+    counted = lake.read(INGEST_COUNT)
+    if since is not None:
+        counted = counted.where(F.col("run_id") > since)
+    totals = counted.groupBy("feed").agg(F.sum("records").alias("records"), F.sum("quarantined").alias("refused"))
+    return [
+        Limit(
+            INGEST_COUNT.name,
+            f"{_QUARANTINED_SHARE}_{row['feed']}",
+            row["refused"] / row["records"],
+            rules.max_quarantined_share,
+            Severity.CRITICAL,
+        )
+        for row in totals.collect()
+        if row["records"] >= _JUDGED_FROM_RECORDS
+    ]
+
+
+def _missing(lake: Lake, found: Candidates, rules: GateRules) -> list[Limit]:
+    """The greatest share of missing counterparts on a settled date, and interactions too far from their contact."""
+    reconciled = found.conformed[RECONCILIATION]
+    by_date = reconciled.groupBy("business_date").agg(
+        F.count_if(F.col("status").startswith("MISSING_")).alias("missing"),
+        F.count_if(F.col("status").startswith("MATCHED")).alias("matched"),
+        F.count_if(F.col("status").startswith("AWAITING_")).alias("awaiting"),
+    )
+    shares = [
+        row["missing"] / (row["missing"] + row["matched"])
+        for row in by_date.collect()
+        if row["awaiting"] == 0
+        and row["missing"] + row["matched"] > 0
+        and date_start(row["business_date"] + timedelta(days=1), rules.timezone) + timedelta(hours=rules.grace_hours)
+        <= rules.as_of
+    ]
+    contactless = reconciled.where(
+        "task_id is not null and contact_id is not null"
+        " and status in ('MISSING_CONTACT', 'AWAITING_CONTACT', 'NOT_EXPECTED')"
+    ).select(F.col("contact_id").alias("named"))
+    contacts = lake.read(CONNECT_CONTACT).select("contact_id")
+    beyond = contactless.join(contacts, F.col("named") == F.col("contact_id"), "left_semi").count()
+    return [
+        Limit(
+            RECONCILIATION.name, _MISSING_SHARE, max(shares, default=0.0), rules.max_missing_share, Severity.WARNING
+        ),
+        Limit(RECONCILIATION.name, _BEYOND_SPAN, beyond, 0, Severity.WARNING),
+    ]
+
+
+def judge_and_report(
+    audited: Sequence[Audited], figures: Sequence[Limit], docs: ObjectStore
+) -> list[Result]:
+    """Every expectation's outcome; the data docs are put below `docs`."""
+    with tempfile.TemporaryDirectory(prefix="contactlake-docs-") as folder:
+        results = judge(audited, figures, Path(folder))
+        for file in sorted(Path(folder).rglob("*")):
+            if file.is_file():
+                docs.upload(file.relative_to(folder).as_posix(), file)
+    return results
+
+
+def write_results(lake: Lake, results: Sequence[Result], rules: GateRules, run_id: str) -> None:
+    """Records every outcome in `ops/quality_result`, and who accepted what was not met."""
+    rows = []
+    for result in results:
+        is_accepted = not result.is_success and result.expectation in rules.accepted
+        observed = f"{result.observed}; accepted by {getpass.getuser()}" if is_accepted else result.observed
+        rows.append(
+            {
+                "run_id": run_id,
+                "table": result.table,
+                "expectation": result.expectation,
+                "severity": result.severity.value,
+                "is_success": result.is_success,
+                "observed": observed,
+                "checked_at": rules.as_of,
+            }
+        )
+    lake.append_rows(QUALITY_RESULT, rows)
+
+
+def publish(lake: Lake, found: Candidates, dates: Sequence[date]) -> None:
+    """Puts the gold rows of `dates` in place."""
+    for table, rows in found.gold.items():
+        lake.replace_dates(table, rows, dates)
+
+

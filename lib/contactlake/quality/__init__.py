@@ -1,0 +1,1 @@
+"""The gate between what was computed and what is published."""

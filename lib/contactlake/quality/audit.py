@@ -1,0 +1,104 @@
+"""The audit: per table and business date, how many rows break each rule, and the totals that must balance.
+
+One Spark query over all tables; what comes back is a few figures per date, never a value of a customer.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import pandas as pd
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+
+from contactlake.quality.rules import KEY_RULE, balance_name, row_rules
+from contactlake.tables.declaration import Table
+
+
+@dataclass(frozen=True)
+class Audited:
+    """One table's figures: a row per business date, a column per rule (rows that break it) and per balance's side."""
+
+    table: Table
+    figures: pd.DataFrame
+
+
+def gold_side(name: str) -> str:
+    return f"{name} (published)"
+
+
+def conformed_side(name: str) -> str:
+    return f"{name} (conformed)"
+
+
+def _totals(table: Table, gold: Sequence[Table]) -> list[tuple[Table, str, str]]:
+    """(whose figure it is, column, aggregate) of every balance's side that is computed from `table`."""
+    own = [(table, gold_side(balance_name(balance)), balance.total) for balance in table.balances]
+    others = [
+        (other, conformed_side(balance_name(balance)), balance.other_total)
+        for other in gold
+        for balance in other.balances
+        if balance.other is table
+    ]
+    return [*own, *others]
+
+
+def audit(frames: Mapping[Table, DataFrame]) -> list[Audited]:
+    """The figures of each table's rows; `frames` holds the gold tables and what they are computed from."""
+    gold = [table for table in frames if table.balances]
+    queries = []
+    for table, frame in frames.items():
+        rules = row_rules(table)
+        broken = [F.count_if(F.coalesce(F.expr(rule.breaks), F.lit(False))) for rule in rules]
+        totals = [
+            F.coalesce(F.expr(aggregate).cast("bigint"), F.lit(0).cast("bigint"))
+            for _, _, aggregate in _totals(table, gold)
+        ]
+        key = F.struct(*(F.col(f"`{name}`") for name in table.key))
+        queries.append(
+            frame.groupBy("business_date").agg(
+                F.lit(table.path).alias("audited"),
+                F.count(F.lit(1)).alias("rows"),
+                # A struct is never null, so that keys with a null part count too.
+                F.count_distinct(key).alias("keys"),
+                F.array(*broken).alias("broken"),
+                (F.array(*totals) if totals else F.array().cast("array<bigint>")).alias("totals"),
+            )
+        )
+    union = reduce(lambda left, right: left.unionByName(right), queries)
+    rows = union.collect()
+    return _arrange(rows, list(frames), gold)
+
+
+def _arrange(rows: Sequence[object], tables: Sequence[Table], gold: Sequence[Table]) -> list[Audited]:
+    dates = sorted({row["business_date"] for row in rows})  # type: ignore[index]
+    figures = {
+        table.path: {day: dict.fromkeys(_columns(table, gold), 0) for day in dates} for table in tables
+    }
+    by_path = {table.path: table for table in tables}
+    for row in rows:
+        table = by_path[row["audited"]]  # type: ignore[index]
+        own = figures[table.path][row["business_date"]]  # type: ignore[index]
+        own[KEY_RULE] = row["rows"] - row["keys"]  # type: ignore[index]
+        for rule, count in zip(row_rules(table), row["broken"], strict=True):  # type: ignore[index]
+            own[rule.name] = count
+        for (owner, column, _), total in zip(_totals(table, gold), row["totals"], strict=True):  # type: ignore[index]
+            figures[owner.path][row["business_date"]][column] = total  # type: ignore[index]
+    return [
+        Audited(
+            table,
+            pd.DataFrame(
+                [{"business_date": day, **values} for day, values in figures[table.path].items()],
+                columns=["business_date", *_columns(table, gold)],
+            ),
+        )
+        for table in tables
+    ]
+
+
+def _columns(table: Table, gold: Sequence[Table]) -> list[str]:
+    columns = [KEY_RULE, *(rule.name for rule in row_rules(table))]
+    for balance in table.balances:
+        if balance.other in gold or table in gold:
+            columns += [gold_side(balance_name(balance)), conformed_side(balance_name(balance))]
+    return columns

@@ -1,0 +1,264 @@
+"""Reconciliation: each interaction beside the contact it names, the verdict, and every comparison.
+
+Pure DataFrame → DataFrame. Sources: Symbee Connect's Interaction Event Feeds guide (GatewayTaskId equals the
+ContactId of the contact record), Amazon Connect's contact record data model.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F  # noqa: N812
+
+from contactlake.conform.symbee import business_date, symbee_channel, symbee_environment
+from contactlake.feeds.connect import CONTACT_ENDS
+from contactlake.feeds.symbee import DIALLED
+from contactlake.tables.conformed import RECONCILIATION
+
+
+@dataclass(frozen=True)
+class ReconciliationRules:
+    """What the verdicts depend on besides the two sides: the run's clock and `[reconcile]`."""
+
+    as_of: datetime
+    timezone: str
+    tolerance_ms: int
+    grace_hours: int
+    span_days: int
+
+
+def contact_ended_at(prefix: str = "") -> Column:
+    """A contact's end: the end of after-contact work, else the best that is known."""
+    return F.coalesce(*(F.col(f"{prefix}{name}") for name in CONTACT_ENDS))
+
+
+def milliseconds_between(later: Column, earlier: Column) -> Column:
+    """`later` less `earlier` in whole milliseconds; null where either is."""
+    return F.unix_millis(later) - F.unix_millis(earlier)
+
+
+def is_contact_expected() -> Column:
+    """Whether Amazon Connect must have a contact record for an interaction."""
+    is_amazons = F.col("delivery_provider") == "AMAZON"
+    is_voice = F.col("task_type") == "VOICE"
+    is_bridged = F.col("task_initiation_method").isin("BRIDGE", "FORWARD")
+    return F.coalesce(is_amazons, F.lit(False)) | (
+        F.coalesce(is_voice, F.lit(False)) & ~F.coalesce(is_bridged, F.lit(False))
+    )
+
+
+def pair(interactions: DataFrame, contacts: DataFrame, rules: ReconciliationRules) -> DataFrame:
+    """One row per interaction: its columns, `contact` (the contact it names, or null) and how they are paired.
+
+    `is_joined`: the contact is this interaction's. `is_extra`: the contact is another interaction's.
+    Both frames must hold every row that names one of their contacts.
+    """
+    named = contacts.select(F.struct(*(F.col(name) for name in contacts.columns)).alias("contact"))
+    paired = interactions.join(named, F.col("gateway_task_id") == F.col("contact.contact_id"), how="left")
+    seconds_apart = F.abs(F.unix_seconds("initiation_at") - F.unix_seconds("contact.initiation_at"))
+    is_near = F.col("contact").isNotNull() & F.coalesce(
+        seconds_apart <= F.lit(rules.span_days * 86_400), F.lit(True)
+    )
+    paired = paired.withColumn("is_near", is_near)
+    competing = Window.partitionBy("contact.contact_id", "is_near").orderBy(
+        F.coalesce(F.col("username") == F.col("contact.agent"), F.lit(False)).desc(),
+        F.abs(milliseconds_between(F.col("connected_at"), F.col("contact.agent_connected_at"))).asc_nulls_last(),
+        F.col("task_id"),
+    )
+    return (
+        paired.withColumn("place", F.row_number().over(competing))
+        .withColumn("is_joined", F.col("is_near") & (F.col("place") == 1))
+        .withColumn("is_extra", F.col("is_near") & (F.col("place") > 1))
+        .drop("place")
+    )
+
+
+def without_interaction(contacts: DataFrame, paired: DataFrame) -> DataFrame:
+    """The contacts that no interaction is joined to."""
+    taken = paired.where("is_joined").select(F.col("contact.contact_id").alias("taken_id"))
+    return contacts.join(taken, F.col("contact_id") == F.col("taken_id"), how="left_anti")
+
+
+# --- comparisons ---
+
+
+def _both(left: Column, right: Column) -> Column:
+    return left.isNotNull() & right.isNotNull()
+
+
+def _instant_text(moment: Column) -> Column:
+    return F.concat(F.replace(moment.cast("string"), F.lit(" "), F.lit("T")), F.lit("Z"))
+
+
+def with_comparisons(paired: DataFrame, rules: ReconciliationRules) -> DataFrame:
+    """`paired` with each comparison of a joined pair: the `*_delta_ms`, `is_*_equal` and `differences`."""
+    talk = F.when(
+        F.col("active_ms").isNotNull() | F.col("parked_ms").isNotNull(),
+        F.coalesce("active_ms", F.lit(0)) + F.coalesce("parked_ms", F.lit(0)),
+    )
+    contact_talk = F.col("contact.agent_interaction_ms") + F.coalesce("contact.agent_hold_ms", F.lit(0))
+    is_dialled = F.coalesce(F.col("task_initiation_method").isin(*sorted(DIALLED)), F.lit(False))
+    agents_connection = F.when(~is_dialled, F.col("connected_at"))
+    durations = [("talk", talk, contact_talk), ("wrap", F.col("wrap_ms"), F.col("contact.acw_ms"))]
+    times = [
+        ("connected", agents_connection, F.col("contact.agent_connected_at")),
+        ("wrap_start", F.col("wrap_at"), F.col("contact.acw_started_at")),
+        ("completed", F.col("completed_at"), F.col("contact.acw_ended_at")),
+    ]
+    contact_queue = F.coalesce("contact.queue", "contact.queue_arn")
+    queue = F.col("skill_queue_name")
+    is_queue_equal = (
+        F.coalesce(queue == F.col("contact.queue"), F.lit(False))
+        | F.coalesce(queue == F.col("contact.queue_arn"), F.lit(False))
+        | F.coalesce(queue == F.substring_index("contact.queue_arn", "/", -1), F.lit(False))
+    )
+    joined = F.col("is_joined")
+    compared = paired.withColumns(
+        {
+            "is_agent_equal": F.when(
+                joined & _both(F.col("username"), F.col("contact.agent")), F.col("username") == F.col("contact.agent")
+            ),
+            "is_queue_equal": F.when(joined & _both(queue, contact_queue), is_queue_equal),
+            **{f"{name}_delta_ms": F.when(joined, ours - theirs) for name, ours, theirs in durations},
+            **{
+                f"{name}_delta_ms": F.when(joined, milliseconds_between(ours, theirs)) for name, ours, theirs in times
+            },
+        }
+    )
+
+    def difference(name: str, differs: Column, ours: Column, theirs: Column, delta: Column) -> Column:
+        return F.when(
+            F.coalesce(differs, F.lit(False)),
+            F.struct(
+                F.lit(name).alias("field"),
+                ours.alias("interaction"),
+                theirs.alias("contact"),
+                delta.cast("bigint").alias("delta_ms"),
+            ),
+        )
+
+    def is_beyond(name: str) -> Column:
+        return F.abs(F.col(f"{name}_delta_ms")) > F.lit(rules.tolerance_ms)
+
+    no_delta = F.lit(None)
+    found = [
+        difference("agent", ~F.col("is_agent_equal"), F.col("username"), F.col("contact.agent"), no_delta),
+        difference("queue", ~F.col("is_queue_equal"), queue, contact_queue, no_delta),
+        *(
+            difference(
+                name, is_beyond(name), ours.cast("string"), theirs.cast("string"), F.col(f"{name}_delta_ms")
+            )
+            for name, ours, theirs in durations
+        ),
+        *(
+            difference(name, is_beyond(name), _instant_text(ours), _instant_text(theirs), F.col(f"{name}_delta_ms"))
+            for name, ours, theirs in times
+        ),
+    ]
+    return compared.withColumn("differences", F.array_compact(F.array(*found)))
+
+
+# --- the status ladder ---
+
+
+def _is_recent(ended_at: Column, rules: ReconciliationRules) -> Column:
+    cutoff = F.lit(rules.as_of) - F.expr(f"interval {rules.grace_hours} hours")
+    return ended_at > cutoff
+
+
+def interaction_status(rules: ReconciliationRules) -> Column:
+    """The verdict on an interaction, over `with_comparisons`."""
+    return (
+        F.when(F.col("is_extra"), "EXTRA_INTERACTION")
+        .when(F.col("is_joined") & (F.size("differences") > 0), "MATCHED_WITH_DIFFERENCES")
+        .when(F.col("is_joined"), "MATCHED")
+        .when(~is_contact_expected(), "NOT_EXPECTED")
+        .when(_is_recent(F.col("completed_at"), rules), "AWAITING_CONTACT")
+        .otherwise("MISSING_CONTACT")
+    )
+
+
+def contact_status(rules: ReconciliationRules) -> Column:
+    """The verdict on a contact that no interaction is joined to; `agent_seen_on` is when Symbee first named its agent."""
+    is_unknown = F.col("agent").isNull() | F.coalesce(F.col("agent_seen_on") > F.col("business_date"), F.lit(True))
+    return (
+        F.when(F.col("initiation_method") == "MONITOR", "NOT_EXPECTED")
+        .when(F.col("agent_connected_at").isNull(), "UNHANDLED")
+        .when(is_unknown, "NOT_SYMBEE_AGENT")
+        .when(_is_recent(F.col("contact_ended_at"), rules), "AWAITING_INTERACTION")
+        .otherwise("MISSING_INTERACTION")
+    )
+
+
+def judge_interactions(paired: DataFrame, rules: ReconciliationRules) -> DataFrame:
+    """`paired` with its comparisons, its `status` and what both conformed tables need of it."""
+    return with_comparisons(paired, rules).withColumns(
+        {
+            "status": interaction_status(rules),
+            "conformed_environment": symbee_environment(),
+            "conformed_channel": symbee_channel(),
+            "business_date": business_date("completed_at", rules.timezone),
+        }
+    )
+
+
+def reconciliation_of_interactions(judged: DataFrame) -> DataFrame:
+    """One `reconciliation` row per interaction."""
+    return judged.select(
+        F.col("gateway_task_id").alias("contact_id"),
+        "task_id",
+        "status",
+        F.col("conformed_environment").alias("environment"),
+        F.col("username").alias("agent"),
+        F.col("skill_queue_name").alias("queue"),
+        F.col("conformed_channel").alias("channel"),
+        "business_date",
+        F.col("completed_at").alias("interaction_completed_at"),
+        F.when(F.col("is_joined"), contact_ended_at("contact.")).alias("contact_ended_at"),
+        "differences",
+        "talk_delta_ms",
+        "wrap_delta_ms",
+        "connected_delta_ms",
+        "wrap_start_delta_ms",
+        "completed_delta_ms",
+        "is_agent_equal",
+        "is_queue_equal",
+    )
+
+
+def reconciliation_of_contacts(lonely: DataFrame, agents: DataFrame, rules: ReconciliationRules) -> DataFrame:
+    """One `reconciliation` row per contact that no interaction is joined to.
+
+    `agents`: `silver/agent`, whose `symbee` rows tell who works in Symbee and since when.
+    """
+    seen = agents.where(F.col("source") == "symbee").select(
+        F.col("environment").alias("seen_environment"),
+        F.col("agent").alias("seen_agent"),
+        business_date("first_seen_at", rules.timezone).alias("agent_seen_on"),
+    )
+    dated = lonely.withColumn("contact_ended_at", contact_ended_at()).withColumn(
+        "business_date", business_date("contact_ended_at", rules.timezone)
+    )
+    judged = dated.join(
+        seen,
+        (F.col("environment") == F.col("seen_environment")) & (F.col("agent") == F.col("seen_agent")),
+        how="left",
+    ).withColumn("status", contact_status(rules))
+    nothing = {
+        "task_id": "string",
+        "interaction_completed_at": "timestamp",
+        "talk_delta_ms": "bigint",
+        "wrap_delta_ms": "bigint",
+        "connected_delta_ms": "bigint",
+        "wrap_start_delta_ms": "bigint",
+        "completed_delta_ms": "bigint",
+        "is_agent_equal": "boolean",
+        "is_queue_equal": "boolean",
+    }
+    differences = RECONCILIATION.column("differences").type
+    return (
+        judged.withColumns({name: F.lit(None).cast(kind) for name, kind in nothing.items()})
+        .withColumn("differences", F.array().cast(differences))
+        .withColumn("channel", F.lower("channel"))
+        .select(*RECONCILIATION.column_names)
+    )

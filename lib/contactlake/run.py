@@ -1,0 +1,375 @@
+"""A run: a list of named steps under one lease, from the archive to gold."""
+
+import json
+import logging
+import os
+import time
+import uuid
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+
+from contactlake import business_dates, pending
+from contactlake.archive.listing import ArchiveObject, Place, Window, list_place
+from contactlake.archive.storage import ObjectStore, S3Options, open_store
+from contactlake.config import PSEUDONYM_KEY_VARIABLE, Configuration, FeedSection
+from contactlake.conforming import write_conformed
+from contactlake.errors import ConfigurationError
+from contactlake.feeds import FEEDS
+from contactlake.feeds.landing import Entry, Landing, Privacy
+from contactlake.history import PastRun, RunRecord, last_complete_run, undo_unfinished, write_run
+from contactlake.ingest import Change, count_rows, find_change, land, record_types_landed, write_accounts, write_change
+from contactlake.lock import acquire_lease
+from contactlake.publication import (
+    Candidates,
+    GateRules,
+    audit_candidates,
+    candidates,
+    check_accepted,
+    judge_and_report,
+    limits,
+    publish,
+    write_results,
+)
+from contactlake.quality.gate import failed
+from contactlake.reconciliation import ReconciliationRules
+from contactlake.session import get_session
+from contactlake.store import Lake
+from contactlake.tables.ops import INGESTED_OBJECT
+
+log = logging.getLogger("contactlake.run")
+
+JOBS = ("ingest", "reconcile", "measure", "daily")
+LANDING = "_landing"
+"""Below the lake's root: what the executors laid down for the run that is under way."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for."""
+
+    job: str
+    as_of: datetime
+    first: date | None = None
+    last: date | None = None
+    is_full: bool = False
+    accepted: Collection[str] = ()
+
+    @property
+    def dates(self) -> list[date] | None:
+        """The business dates that were named, or None: whatever is pending."""
+        if self.first is None or self.last is None:
+            return None
+        return business_dates.dates_between(self.first, self.last)
+
+
+Progress = Callable[[str], None]
+"""Told the name of each step as it begins."""
+
+
+@dataclass
+class Summary:
+    """What a run prints at its end; counts are of records, but for `objects`."""
+
+    run_id: str
+    as_of: str
+    objects: int = 0
+    records: int = 0
+    inserted: int = 0
+    updated: int = 0
+    duplicate: int = 0
+    ignored: int = 0
+    quarantined: int = 0
+    dates: list[str] = field(default_factory=list)
+    verdict: str = "passed"
+    failed_expectations: list[str] = field(default_factory=list)
+
+    def as_json(self) -> str:
+        return json.dumps(self.__dict__)
+
+
+class Run:
+    """One run of one job. `execute` is the whole of it."""
+
+    def __init__(self, configuration: Configuration, request: Request, progress: Progress) -> None:
+        self._configuration = configuration
+        self._request = request
+        self._progress = progress
+        self._options = S3Options(
+            configuration.storage.s3.endpoint,
+            configuration.storage.s3.path_style,
+            configuration.storage.s3.region,
+        )
+        self._entries = tuple(
+            Entry(entry.name, open_store(entry.archive, self._options), entry.environment)
+            for entry in configuration.feed
+        )
+        self._counts: list[dict[str, Any]] = []
+
+    def execute(self) -> Summary:
+        """Runs the job's steps; raises `ContactlakeError` for what a user can act on.
+
+        A run that ends with the gate's refusal is complete, and its summary says so before `GateFailed` is raised
+        by the caller.
+        """
+        root = open_store(self._configuration.lake.root, self._options)
+        token = uuid.uuid4().hex[:8]
+        with acquire_lease(root, token, self._configuration.lock.lease_seconds) as lease:
+            run_id = f"{lease.number:08d}-{token}"
+            log.info("run %s of %s, as of %s", run_id, self._request.job, self._request.as_of.isoformat())
+            self._record = RunRecord(run_id, self._request.job, self._request.as_of, datetime.now(UTC))
+            self._summary = Summary(run_id, _instant_text(self._request.as_of))
+            with self._step("start Spark"):
+                spark = get_session(self._configuration, self._request.job)
+            self._lake = Lake(spark, root, lease.number, lease.check)
+            with self._step("open the lake"):
+                last = self._open(spark)
+            try:
+                self._run_steps(last)
+            except BaseException:
+                self._give_up()
+                raise
+            status = "SUCCEEDED" if self._summary.verdict == "passed" else "GATE_FAILED"
+            self._record.summary = self._summary.__dict__
+            with self._step("record the run"):
+                root.delete_prefix(f"{LANDING}/")
+                write_run(self._lake, self._record, status)
+        return self._summary
+
+    # --- the whole ---
+
+    def _open(self, spark: SparkSession) -> PastRun | None:
+        lake = self._lake
+        lake.check_marker()
+        last = last_complete_run(lake)
+        if last is not None and self._request.as_of < last.as_of:
+            raise ConfigurationError(
+                f"--as-of {_instant_text(self._request.as_of)} is before the last complete run's"
+                f" ({_instant_text(last.as_of)}, run {last.run_id})",
+                "give that instant or a later one",
+            )
+        undo_unfinished(lake, last)
+        lake.store.delete_prefix(f"{LANDING}/")
+        lake.create_missing()
+        self._record.newest_arrivals = dict(last.newest_arrivals) if last else {}
+        return last
+
+    def _run_steps(self, last: PastRun | None) -> None:
+        job = self._request.job
+        if job in ("ingest", "daily"):
+            self._ingest(last)
+        if job == "ingest":
+            return
+        dates = self._request.dates
+        if dates is None:
+            dates = sorted(pending.pending_dates(self._lake))
+        self._record.dates = dates
+        self._summary.dates = [day.isoformat() for day in dates]
+        still_open: list[date] = []
+        if job in ("reconcile", "daily") and dates:
+            with self._step(f"reconcile {business_dates.describe(dates)}"):
+                pending.add_pending(self._lake, dates, self._record.run_id)
+                still_open = write_conformed(self._lake, dates, self._reconciliation_rules())
+        if job in ("measure", "daily"):
+            self._measure(dates, still_open)
+
+    def _give_up(self) -> None:
+        """Leaves word of a run that failed; what it wrote is undone by the next one."""
+        try:
+            write_run(self._lake, self._record, "FAILED")
+        except Exception as fault:  # noqa: BLE001 - the first error is the one to tell
+            log.warning("the failed run could not be recorded: %s", fault)
+
+    @contextmanager
+    def _step(self, name: str) -> Iterator[None]:
+        self._progress(name)
+        began = time.monotonic()
+        yield
+        seconds = time.monotonic() - began
+        self._record.steps.append((name, seconds))
+        log.info("%s: %.1f s", name, seconds)
+
+    # --- ingest ---
+
+    def _ingest(self, last: PastRun | None) -> None:
+        with self._step("list the archive"):
+            listed = self._list(last)
+        with self._step(f"read {len(listed)} objects"):
+            landing = self._landing()
+            landed = land(self._lake.spark, landing, listed)
+        for vanished in landed.vanished:
+            log.warning("%s: the next run tries again", vanished)
+        changes: list[Change] = []
+        try:
+            with self._step("find what is new"):
+                changes = [find_change(self._lake, landed, kind) for kind in record_types_landed(landed)]
+                changes = [change for change in changes if change.inserted or change.updated]
+                touched = pending.touched_dates(self._lake, changes, self._configuration.lake.timezone)
+            self._counts = count_rows(landed, changes, self._entries, self._record.run_id)
+            with self._step("write events"):
+                pending.add_pending(self._lake, touched, self._record.run_id)
+                seen = pending.changed_sightings(changes)
+                for change in changes:
+                    write_change(self._lake, change)
+                pending.update_agents(self._lake, changes, seen)
+            with self._step("write the accounts"):
+                write_accounts(
+                    self._lake, landed, listed, self._entries, self._counts, self._record.run_id, self._request.as_of
+                )
+        finally:
+            for change in changes:
+                change.rows.unpersist()
+        self._summary.objects = len(landed.read)
+        for row in self._counts:
+            for name in ("records", "inserted", "updated", "duplicate", "ignored", "quarantined"):
+                setattr(self._summary, name, getattr(self._summary, name) + row[name])
+        self._summary.dates = [day.isoformat() for day in touched]
+
+    def _list(self, last: PastRun | None) -> list[tuple[int, ArchiveObject]]:
+        """The objects that the ledger does not hold, by feed entry."""
+        known = self._ledger()
+        taken: set[tuple[str, str]] = set()
+        new: list[tuple[int, ArchiveObject]] = []
+        for number, (section, entry) in enumerate(zip(self._configuration.feed, self._entries, strict=True)):
+            if section.name not in {feed.name for feed in FEEDS}:
+                raise ConfigurationError(f'feed "{section.name}" cannot be read yet', "leave it out of the configuration")
+            window = self._window(section, last)
+            place = Place(section.prefix, section.layout, section.arrival_timezone)
+            listing = list_place(entry.store, place, window)
+            if not listing.objects:
+                log.info("no object matches %s", entry.store.uri_of(section.prefix))
+            for reason, skipped in sorted(listing.skipped.items()):
+                log.info("%s: skipped %d (%s)", entry.store.uri_of(section.prefix), skipped, reason)
+            for item in listing.objects:
+                uri = entry.store.uri_of(item.key)
+                if (section.name, uri, item.etag) not in known and (section.name, uri) not in taken:
+                    taken.add((section.name, uri))
+                    new.append((number, item))
+            newest = max((item.arrival_at for item in listing.objects), default=None)
+            if newest is not None and self._request.dates is None:
+                before = self._record.newest_arrivals.get(section.mark_key)
+                self._record.newest_arrivals[section.mark_key] = max(newest, before or newest)
+        if not new:
+            log.info("nothing new in the archive")
+        return new
+
+    def _ledger(self) -> set[tuple[str, str, str]]:
+        rows = self._lake.read(INGESTED_OBJECT).select("feed", "object", "etag").collect()
+        return {(row["feed"], row["object"], row["etag"]) for row in rows}
+
+    def _window(self, section: FeedSection, last: PastRun | None) -> Window:
+        """The span of arrival to list for one feed entry."""
+        request, lookback = self._request, timedelta(hours=self._configuration.ingest.lookback_hours)
+        if request.is_full:
+            return Window(None, request.as_of)
+        if request.first is not None and request.last is not None:
+            zone = self._configuration.lake.timezone
+            start = business_dates.date_start(request.first - timedelta(days=1), zone)
+            end = business_dates.date_start(request.last + timedelta(days=1), zone) + lookback
+            return Window(start, min(end, request.as_of))
+        newest = last.newest_arrivals.get(section.mark_key) if last else None
+        return Window(newest - lookback if newest else None, request.as_of)
+
+    def _landing(self) -> Landing:
+        privacy = self._configuration.privacy
+        key = os.environ.get(PSEUDONYM_KEY_VARIABLE, "").encode()
+        return Landing(
+            entries=self._entries,
+            lake=self._lake.store,
+            folder=f"{LANDING}/{self._record.run_id}",
+            privacy=Privacy(privacy.customer_identifiers, key, privacy.attributes_keep),
+            max_decompressed_bytes=self._configuration.ingest.max_decompressed_bytes,
+            run_id=self._record.run_id,
+            as_of=self._request.as_of,
+        )
+
+    # --- reconcile and measure ---
+
+    def _reconciliation_rules(self) -> ReconciliationRules:
+        section = self._configuration.reconcile
+        return ReconciliationRules(
+            self._request.as_of,
+            self._configuration.lake.timezone,
+            section.tolerance_ms,
+            section.grace_hours,
+            section.span_days,
+        )
+
+    def _gate_rules(self) -> GateRules:
+        quality = self._configuration.quality
+        return GateRules(
+            self._request.as_of,
+            self._configuration.lake.timezone,
+            self._configuration.reconcile.grace_hours,
+            quality.max_quarantined_share,
+            quality.max_missing_share,
+            self._request.accepted,
+            {section.name for section in self._configuration.feed},
+        )
+
+    def _measure(self, dates: list[date], still_open: list[date]) -> None:
+        if not dates and not self._counts:
+            return
+        rules = self._gate_rules()
+        found: Candidates | None = None
+        try:
+            with self._step(f"measure {business_dates.describe(dates)}"):
+                audited = []
+                if dates:
+                    found = candidates(self._lake, dates, self._configuration.service_level.thresholds_seconds)
+                    audited = audit_candidates(found)
+                figures = limits(self._lake, found, self._counts, rules)
+            with self._step("judge"):
+                results = judge_and_report(audited, figures, self._docs())
+                write_results(self._lake, results, rules, self._record.run_id)
+            for result in results:
+                if not result.is_success:
+                    log.warning("%s: %s is not met (%s)", result.severity, result.expectation, result.observed)
+            refused = failed(results, rules.accepted)
+            if refused:
+                self._summary.verdict = "failed"
+                self._summary.failed_expectations = list(refused)
+                return
+            if found is not None:
+                with self._step("publish"):
+                    publish(self._lake, found, dates)
+                    pending.settle_pending(self._lake, dates, self._open_dates(dates, still_open), self._record.run_id)
+        finally:
+            for rows in found.gold.values() if found else ():
+                rows.unpersist()
+
+    def _open_dates(self, dates: list[date], still_open: list[date]) -> list[date]:
+        if self._request.job == "daily":
+            return still_open
+        from contactlake.tables.conformed import RECONCILIATION
+
+        awaiting = self._lake.read(RECONCILIATION).where(
+            F.col("business_date").isin(dates) & F.col("status").startswith("AWAITING_")
+        )
+        return [row["business_date"] for row in awaiting.select("business_date").distinct().collect()]
+
+    def _docs(self) -> ObjectStore:
+        place = self._configuration.quality.data_docs
+        if place is None:
+            place = f"{self._lake.store.uri}/data_docs"
+        return open_store(place, self._options)
+
+
+def _instant_text(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def run_job(configuration: Configuration, request: Request, progress: Progress = lambda _: None) -> Summary:
+    """Runs one job and returns its summary; a failed gate is told by the summary's verdict.
+
+    Raises `ContactlakeError`.
+    """
+    check_accepted(request.accepted, {section.name for section in configuration.feed})
+    return Run(configuration, request, progress).execute()
+
+

@@ -1,0 +1,36 @@
+"""The only place where a Spark session is got. It sets neither master nor jars: those come from spark-submit, from
+`spark-defaults.conf`, or from the platform."""
+
+from pyspark.sql import SparkSession
+
+from contactlake.config import Configuration
+
+_SETTINGS = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",
+}
+
+
+def s3a_settings(configuration: Configuration) -> dict[str, str]:
+    """Hadoop's settings for an S3-compatible server; none on AWS itself."""
+    s3 = configuration.storage.s3
+    settings: dict[str, str] = {}
+    if s3.endpoint:
+        settings["fs.s3a.endpoint"] = s3.endpoint
+        settings["fs.s3a.connection.ssl.enabled"] = str(s3.endpoint.startswith("https:")).lower()
+    if s3.path_style:
+        settings["fs.s3a.path.style.access"] = "true"
+    if s3.region:
+        settings["fs.s3a.endpoint.region"] = s3.region
+    return settings
+
+
+def get_session(configuration: Configuration, name: str) -> SparkSession:
+    """The running session, or one as the surroundings define it."""
+    builder = SparkSession.builder.appName(f"contactlake {name}")
+    for key, value in s3a_settings(configuration).items():
+        builder = builder.config(f"spark.hadoop.{key}", value)
+    spark = builder.getOrCreate()
+    for key, value in _SETTINGS.items():
+        spark.conf.set(key, value)
+    return spark

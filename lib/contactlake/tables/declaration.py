@@ -1,0 +1,141 @@
+"""The words in which a table is declared: columns with types, units and a sentence each, key, partition, checks."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """What a failed check does: a critical one keeps gold as it was, a warning is only recorded."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a Delta table.
+
+    `type` is Spark SQL DDL. `is_required`: never null. `values`: every value that may stand (null apart).
+    `is_signed`: a difference, which may be negative; every other bigint and double is a count, a duration or a ratio
+    and never below zero. `is_identifier`: names a customer, so it is subject to `[privacy]` and kept out of statistics.
+    `is_volatile`: differs between equal runs, so it is left out when old and new rows are compared.
+    """
+
+    name: str
+    type: str
+    description: str
+    is_required: bool = False
+    values: tuple[str, ...] | None = None
+    is_signed: bool = False
+    is_identifier: bool = False
+    is_volatile: bool = False
+
+
+@dataclass(frozen=True)
+class Check:
+    """A rule across a table's columns: `holds` is a Spark SQL condition that is true, or null, for every good row."""
+
+    name: str
+    holds: str
+    severity: Severity = Severity.CRITICAL
+
+
+@dataclass(frozen=True)
+class Balance:
+    """A gold table's total that must equal the conformed table's on every date: both sides are Spark SQL aggregates."""
+
+    name: str
+    total: str
+    other: "Table"
+    other_total: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A Delta table, declared once: what it holds, its key, how it lies on disk and what must be true of it.
+
+    `statistics` are the columns whose minimum and maximum Delta keeps per file, for skipping; identifiers of
+    customers are never among them.
+    """
+
+    layer: str
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+    partition_by: tuple[str, ...] = ()
+    statistics: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+    balances: tuple[Balance, ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        names = [column.name for column in self.columns]
+        known = set(names)
+        if len(known) != len(names):
+            raise ValueError(f"{self}: a column is declared twice")
+        for used in (*self.key, *self.partition_by, *self.statistics):
+            if used not in known:
+                raise ValueError(f"{self}: {used} is used but not declared")
+        for column in self.columns:
+            if column.is_identifier and column.name in self.statistics:
+                raise ValueError(f"{self}: {column.name} names a customer and must stay out of statistics")
+
+    def __str__(self) -> str:
+        return f"{self.layer}/{self.name}"
+
+    @property
+    def path(self) -> str:
+        """The table's place below the lake's root."""
+        return f"{self.layer}/{self.name}"
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def schema_ddl(self) -> str:
+        """The columns as Spark SQL DDL, as `spark.createDataFrame` and `StructType.fromDDL` read it."""
+        return ", ".join(f"`{column.name}` {column.type}" for column in self.columns)
+
+    def column(self, name: str) -> Column:
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(f"{self} has no column {name}")
+
+
+def text(
+    name: str,
+    description: str,
+    *,
+    required: bool = False,
+    values: tuple[str, ...] | None = None,
+    identifier: bool = False,
+) -> Column:
+    return Column(name, "string", description, is_required=required, values=values, is_identifier=identifier)
+
+
+def instant(name: str, description: str, *, required: bool = False, volatile: bool = False) -> Column:
+    """A point in time: timestamp, UTC."""
+    return Column(name, "timestamp", description, is_required=required, is_volatile=volatile)
+
+
+def milliseconds(name: str, description: str, *, required: bool = False, signed: bool = False) -> Column:
+    return Column(name, "bigint", description, is_required=required, is_signed=signed)
+
+
+def count(name: str, description: str, *, required: bool = False) -> Column:
+    return Column(name, "bigint", description, is_required=required)
+
+
+def ratio(name: str, description: str) -> Column:
+    """A ratio or an average: stands beside its numerator and denominator and is never added up."""
+    return Column(name, "double", description)
+
+
+def boolean(name: str, description: str, *, required: bool = False) -> Column:
+    return Column(name, "boolean", description, is_required=required)
+
+
+def date(name: str, description: str, *, required: bool = False) -> Column:
+    return Column(name, "date", description, is_required=required)
