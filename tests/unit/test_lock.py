@@ -43,6 +43,11 @@ def lease_key(number: int) -> str:
     return f"_lease/{number:020}.json"
 
 
+def lease_of(run_id: str, lease_seconds: float) -> bytes:
+    terms = {"run_id": run_id, "holder": "who@where 1", "since": "then", "lease_seconds": lease_seconds}
+    return json.dumps(terms | {"released": False}).encode()
+
+
 def said_by(store: ObjectStore, number: int) -> dict[str, Any]:
     said: dict[str, Any] = json.loads(store.read(lease_key(number)))
     return said
@@ -137,7 +142,7 @@ class TestTaking:
             "released": False,
         }
         assert store.create(lease_key(7), json.dumps(dead).encode())
-        with pytest.raises(LakeHeld, match=r"run dead \(who@where 1\) since then"):
+        with pytest.raises(LakeHeld, match=r"is held by run dead \(who@where 1\) since then"):
             acquire_lease(store, "run-2", LONG)
 
         with acquired_once_expired(store, "run-2") as lease:
@@ -223,11 +228,10 @@ class TestHolding:
     def test_is_lost_to_a_greater_number(self, store: ObjectStore) -> None:
         with acquire_lease(store, "run-1", LONG) as lease:
             lease.check()
-            other = {"run_id": "run-2", "holder": "a@b 1", "since": "now", "lease_seconds": LONG, "released": False}
-            store.write(lease_key(2), json.dumps(other).encode())
+            store.write(lease_key(2), lease_of("other", LONG))
 
             for _ in range(2):
-                with pytest.raises(LakeHeld, match=r"run run-2 \(a@b 1\) since now took the lake over"):
+                with pytest.raises(LakeHeld, match=r"run other \(who@where 1\) since then took the lake over"):
                     lease.check()
 
         assert said_by(store, 1)["released"] is False
