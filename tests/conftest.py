@@ -1,10 +1,16 @@
 """What more than one test module stands on."""
 
+import os
+import sys
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from pyspark.sql import SparkSession
 from tests.s3_server import ACCESS_KEY, SECRET_KEY, Bucket, SeaweedFS
+
+REPOSITORY = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +25,26 @@ def s3_bucket(s3_server: SeaweedFS, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
     return s3_server.create_bucket(f"test-{uuid.uuid4().hex}")
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    """One local session for all tests in this process, with the settings that ship with the package.
+
+    It has the S3 support too; that a lake in a directory does without is shown by tests that start the command.
+    """
+    # The JVM reads its credentials from its own environment, once.
+    os.environ |= {
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "PYSPARK_PYTHON": sys.executable,
+        "SPARK_CONF_DIR": str(REPOSITORY / "conf" / "s3"),
+        "PYSPARK_SUBMIT_ARGS": (
+            f"--conf spark.jars.ivySettings={REPOSITORY / 'conf' / 'ivysettings.xml'} "
+            "--conf spark.sql.shuffle.partitions=2 pyspark-shell"
+        ),
+    }
+    session = SparkSession.builder.appName("tests").getOrCreate()
+    session.conf.set("spark.sql.session.timeZone", "UTC")
+    yield session
+    session.stop()

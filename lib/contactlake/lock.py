@@ -14,7 +14,6 @@ import re
 import socket
 import threading
 import time
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from types import TracebackType
@@ -26,7 +25,7 @@ from contactlake.errors import LakeHeld, StorageError
 _log = logging.getLogger(__name__)
 
 _FOLDER = "_lease/"
-_FILE = re.compile(rf"{_FOLDER}(\d{{20}})\.json")
+_FILE = re.compile(rf"{_FOLDER}([0-9]{{20}})\.json")
 _KEPT = 10
 _TRIES = 10
 # S3 gives both its clock and last-modified in whole seconds: a lease must look expired by more than that.
@@ -65,7 +64,7 @@ class Lease:
         self._store = store
         self._terms = terms
         self._renewed_at = taken_at  # by time.monotonic(), from before the request that renewed
-        self._lost = False
+        self._loss: str | None = None
         self._ended = threading.Event()
         self._renewal = threading.Thread(target=self._renew, name=f"lease-{number}", daemon=True)
         self._renewal.start()
@@ -86,35 +85,35 @@ class Lease:
         """
         if self._ended.is_set():
             raise LakeHeld(f"lease {self.number} on {self._store.uri} was released", "take a new one")
-        self._lost = self._lost or self._is_overdue()
-        if self._lost:
-            with suppress(StorageError):  # whose it is now is told where it can be
-                self._check_latest()
+        if self._loss is None and self._is_overdue():
+            self._loss = f"it was not renewed for {self._terms.lease_seconds:g} s"
+        try:
+            self._look_for_a_follower()
+        except StorageError:  # where the lease is known to be lost, that it cannot be told to whom changes nothing
+            if self._loss is None:
+                raise
+        if self._loss is not None:
             raise LakeHeld(
-                f"lease {self.number} on {self._store.uri} was lost: it was not renewed for"
-                f" {self._terms.lease_seconds:g} s",
-                "run again: what this run left unfinished is undone then",
+                f"lease {self.number} on {self._store.uri} was lost: {self._loss}",
+                "run again once no other run is at work: what this one left unfinished is undone then",
             )
-        self._check_latest()
 
-    def _check_latest(self) -> None:
+    def _look_for_a_follower(self) -> None:
         leases = _leases(self._store)
-        if leases and _number(leases[-1]) == self.number:
-            return
-        self._lost = True
-        how = f"{_read(self._store, leases[-1])} took the lake over" if leases else "its file is gone"
-        raise LakeHeld(
-            f"lease {self.number} on {self._store.uri} was lost: {how}", "run again once no other run is at work"
-        )
+        if not leases:
+            self._loss = "its file is gone"
+        elif _number(leases[-1]) != self.number:
+            self._loss = "another run took the lake over"
+            self._loss = f"{_read(self._store, leases[-1])} took the lake over"
 
     def release(self) -> None:
         """Let the next run in at once. A store that does not answer is logged: the lease then expires by itself."""
         if self._ended.is_set():
             return
         self._ended.set()
-        # A renewal under way must not land after the release. One that hangs for that long has lost the lease anyway.
+        # A renewal under way must not land after the release; one that hangs for that long has lost the lease.
         self._renewal.join(self._terms.lease_seconds)
-        if self._lost or self._is_overdue():
+        if self._loss is not None or self._is_overdue():
             return
         try:
             self._store.write(_key(self.number), replace(self._terms, released=True).encode())
@@ -126,7 +125,7 @@ class Lease:
         pause = usual
         while not self._ended.wait(pause):
             started_at = time.monotonic()
-            if self._is_overdue():  # a paused holder that wakes must not pretend
+            if self._loss is not None or self._is_overdue():  # a paused holder that wakes must not pretend
                 _log.error("lease %d on %s was lost", self.number, self._store.uri)
                 return
             try:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from tests.s3_server import Bucket
 
-from contactlake.archive.storage import ObjectStore, S3Options, open_store
+from contactlake.archive.storage import ObjectInfo, ObjectStore, S3Options, open_store
 from contactlake.errors import LakeHeld, StorageError
 from contactlake.lock import Lease, acquire_lease
 
@@ -236,11 +236,29 @@ class TestHolding:
 
         assert said_by(store, 1)["released"] is False
 
+    def test_is_lost_to_a_greater_number_that_cannot_be_read(self, directory: ObjectStore) -> None:
+        with acquire_lease(directory, "run-1", LONG) as lease:
+            directory.write(lease_key(2), b"{")
+            with pytest.raises(LakeHeld, match="another run took the lake over"):
+                lease.check()
+
+    def test_is_in_doubt_where_the_lake_is_away(self, directory: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        def away(self: object, prefix: str) -> Iterator[ObjectInfo]:
+            raise StorageError("the lake is away", "wait")
+
+        with acquire_lease(directory, "run-1", LONG) as lease:
+            with monkeypatch.context() as patch:
+                patch.setattr(type(directory), "list", away)
+                with pytest.raises(StorageError, match="the lake is away"):
+                    lease.check()
+            lease.check()
+
     def test_is_lost_with_its_file(self, directory: ObjectStore) -> None:
         with acquire_lease(directory, "run-1", LONG) as lease:
             directory.delete_prefix("_lease/")
-            with pytest.raises(LakeHeld, match="its file is gone"):
-                lease.check()
+            for _ in range(2):
+                with pytest.raises(LakeHeld, match="its file is gone"):
+                    lease.check()
 
     def test_is_over_after_release(self, directory: ObjectStore) -> None:
         lease = acquire_lease(directory, "run-1", LONG)
