@@ -41,7 +41,8 @@ def spark() -> Iterator[SparkSession]:
         "SPARK_CONF_DIR": str(REPOSITORY / "conf" / "s3"),
         "PYSPARK_SUBMIT_ARGS": (
             f"--conf spark.jars.ivySettings={REPOSITORY / 'conf' / 'ivysettings.xml'} "
-            "--conf spark.sql.shuffle.partitions=2 pyspark-shell"
+            "--conf spark.sql.shuffle.partitions=2 --conf spark.sql.codegen.wholeStage=false "
+            "--conf spark.sql.codegen.factoryMode=NO_CODEGEN pyspark-shell"
         ),
     }
     session = SparkSession.builder.appName("tests").getOrCreate()

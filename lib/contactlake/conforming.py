@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import date
-from functools import reduce
+from functools import partial, reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.business_dates import spans
+from contactlake.concurrency import concurrently
 from contactlake.conform.interactions import interactions
 from contactlake.conform.queue_visits import contact_visits, interaction_visits
 from contactlake.feeds.connect import CONTACT_ENDS
@@ -69,14 +70,13 @@ def write_conformed(lake: Lake, dates: Sequence[date], rules: ReconciliationRule
     visits = contact_visits(contacts, rules.timezone).unionByName(interaction_visits(judged)).where(is_wanted)
     frames = [reconciled, judged]
     try:
-        for table, rows in (
-            (RECONCILIATION, reconciled),
-            (INTERACTION, interactions(judged, transcripts).where(is_wanted)),
-            (QUEUE_VISIT, visits),
-        ):
-            kept = rows.persist()
-            frames.append(kept)
-            lake.replace_dates(table, kept, dates)
+        rows = {
+            RECONCILIATION: reconciled,
+            INTERACTION: interactions(judged, transcripts).where(is_wanted).persist(),
+            QUEUE_VISIT: visits.persist(),
+        }
+        frames += rows.values()
+        concurrently(partial(lake.replace_dates, table, kept, dates) for table, kept in rows.items())
         awaiting = reconciled.where(F.col("status").isin(*_AWAITING)).select("business_date").distinct()
         return sorted(row["business_date"] for row in awaiting.collect())
     finally:

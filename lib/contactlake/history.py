@@ -5,10 +5,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
 from pyspark.sql import functions as F  # noqa: N812
 
+from contactlake.concurrency import concurrently
 from contactlake.store import Lake
 from contactlake.tables import TABLES
 from contactlake.tables.ops import RUN
@@ -62,10 +64,9 @@ def undo_unfinished(lake: Lake, last: PastRun | None) -> list[str]:
     """
     known = last.table_versions if last else {}
     undone = []
-    for table in TABLES:
-        if table is RUN:
-            continue
-        version = lake.version(table)
+    tables = [table for table in TABLES if table is not RUN]
+    versions = concurrently(partial(lake.version, table) for table in tables)
+    for table, version in zip(tables, versions, strict=True):
         wanted = known.get(table.path, 0)  # a table that no complete run knew was made empty, as version 0
         if version is not None and version > wanted:
             lake.restore(table, wanted)

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.archive.storage import ObjectStore
 from contactlake.business_dates import date_start
+from contactlake.concurrency import concurrently
 from contactlake.errors import ConfigurationError
 from contactlake.kpi import KPIS
 from contactlake.kpi.conformed import Conformed
@@ -198,7 +200,6 @@ def write_results(lake: Lake, results: Sequence[Result], rules: GateRules, run_i
 
 def publish(lake: Lake, found: Candidates, dates: Sequence[date]) -> None:
     """Puts the gold rows of `dates` in place."""
-    for table, rows in found.gold.items():
-        lake.replace_dates(table, rows, dates)
+    concurrently(partial(lake.replace_dates, table, rows, dates) for table, rows in found.gold.items())
 
 

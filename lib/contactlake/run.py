@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -17,6 +18,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from contactlake import business_dates, pending
 from contactlake.archive.listing import ArchiveObject, Place, Window, list_place
 from contactlake.archive.storage import ObjectStore, S3Options, open_store
+from contactlake.concurrency import concurrently
 from contactlake.config import PSEUDONYM_KEY_VARIABLE, Configuration, FeedSection
 from contactlake.conforming import write_conformed
 from contactlake.errors import ConfigurationError
@@ -117,6 +119,7 @@ class Run:
         A run that ends with the gate's refusal is complete, and its summary says so before `GateFailed` is raised
         by the caller.
         """
+        self._probe_archives()
         root = open_store(self._configuration.lake.root, self._options)
         token = uuid.uuid4().hex[:8]
         with acquire_lease(root, token, self._configuration.lock.lease_seconds) as lease:
@@ -142,6 +145,11 @@ class Run:
         return self._summary
 
     # --- the whole ---
+
+    def _probe_archives(self) -> None:
+        """Raises `StorageError` for an archive that is not there, before anything is started or written."""
+        for section, entry in zip(self._configuration.feed, self._entries, strict=True):
+            next(iter(entry.store.list(section.prefix)), None)
 
     def _open(self, spark: SparkSession) -> PastRun | None:
         lake = self._lake
@@ -207,15 +215,20 @@ class Run:
         changes: list[Change] = []
         try:
             with self._step("find what is new"):
-                changes = [find_change(self._lake, landed, kind) for kind in record_types_landed(landed)]
+                changes = concurrently(
+                    partial(find_change, self._lake, landed, kind) for kind in record_types_landed(landed)
+                )
                 changes = [change for change in changes if change.inserted or change.updated]
                 touched = pending.touched_dates(self._lake, changes, self._configuration.lake.timezone)
             self._counts = count_rows(landed, changes, self._entries, self._record.run_id)
             with self._step("write events"):
                 pending.add_pending(self._lake, touched, self._record.run_id)
                 seen = pending.changed_sightings(changes)
+                # A merge is fenced through the session's settings, which threads share: one at a time.
+                concurrently(partial(write_change, self._lake, change) for change in changes if not change.updated)
                 for change in changes:
-                    write_change(self._lake, change)
+                    if change.updated:
+                        write_change(self._lake, change)
                 pending.update_agents(self._lake, changes, seen)
             with self._step("write the accounts"):
                 write_accounts(

@@ -4,6 +4,8 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
+from functools import partial
+from itertools import count
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +15,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that the Spark w
 from pyspark.sql.readwriter import DataFrameWriter
 
 from contactlake.archive.storage import ObjectStore
+from contactlake.concurrency import concurrently
 from contactlake.errors import StorageError
 from contactlake.feeds.arrow_schema import arrow_schema
 from contactlake.tables import SCHEMA_VERSION, TABLES
@@ -42,7 +45,7 @@ class Lake:
         self.store = store
         self._lease_number = lease_number
         self._check_lease = check_lease
-        self._writes = 0
+        self._writes = count(1)
         self.versions: dict[str, int] = {}
         """Per table that was touched, the version that this run last saw or wrote."""
 
@@ -65,14 +68,14 @@ class Lake:
 
     def create_missing(self) -> None:
         """Makes each declared table that is not there yet, empty, so that readers find all of them."""
-        missing = [table for table in TABLES if self.version(table) is None]
+        versions = concurrently(partial(self.version, table) for table in TABLES)
+        missing = [table for table, version in zip(TABLES, versions, strict=True) if version is None]
         for table in missing:
             if next(iter(self.store.list(f"{table.path}/")), None) is not None:
                 raise StorageError(
                     f"{self.path(table)} holds files but no Delta table", "move them away or name another lake.root"
                 )
-        for table in missing:
-            self._create(table)
+        concurrently(partial(self._create, table) for table in missing)
         if self.store.head(_MARKER) is None:
             self.store.write(_MARKER, json.dumps({"schema_version": SCHEMA_VERSION}).encode())
 
@@ -165,13 +168,16 @@ class Lake:
     def replace_dates(self, table: Table, rows: DataFrame, dates: Sequence[date]) -> list[date]:
         """Makes `rows` all of the table's rows of `dates`, and returns the dates that this changed.
 
-        `rows` is used twice: the caller keeps it at hand. Dates whose rows are equal already are not written, so a
-        run that changes nothing leaves the table's version as it was.
+        `rows` is used twice where the table has rows already: the caller keeps it at hand. Dates whose rows are
+        equal already are not written, so a run that changes nothing leaves the table's version as it was.
         """
         if not dates:
             return []
+        if self.is_new(table):
+            self.append(table, rows)
+            return list(dates)
         where = F.col("business_date").isin(list(dates))
-        before = {} if self.is_new(table) else _fingerprints(self.read_pinned(table).where(where), table)
+        before = _fingerprints(self.read_pinned(table).where(where), table)
         after = _fingerprints(rows, table)
         changed = sorted(day for day in dates if before.get(day) != after.get(day))
         if not changed:
@@ -203,8 +209,7 @@ class Lake:
     def _fence(self) -> tuple[str, str]:
         if self._lease_number is None:
             raise RuntimeError("a lake that is open for reading only was written to")
-        self._writes += 1
-        return _FENCE_APP, str(self._lease_number * _WRITES_PER_LEASE + self._writes)
+        return _FENCE_APP, str(self._lease_number * _WRITES_PER_LEASE + next(self._writes))
 
     def _fenced(self, writer: DataFrameWriter) -> DataFrameWriter:
         app, version = self._fence()

@@ -1,6 +1,7 @@
 """The verdict: audited figures judged by Great Expectations suites that are generated from the declarations."""
 
 import logging
+import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,11 +56,13 @@ def judge(audited: Sequence[Audited], limits: Sequence[Limit], docs: Path | None
     # Importing Great Expectations takes seconds: only a run that has something to judge pays for it.
     import great_expectations as gx
 
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     context.variables.analytics_enabled = False
-    for site in list(context.list_data_docs_sites()):
-        context.delete_data_docs_site(site)
+    for name, site in list(context.list_data_docs_sites().items()):  # an ephemeral context makes a folder of its own
+        shutil.rmtree(site["store_backend"]["base_directory"], ignore_errors=True)
+        context.delete_data_docs_site(name)
     if docs is not None:
         context.add_data_docs_site("contactlake", _site(docs))
     source = context.data_sources.add_pandas("contactlake")
