@@ -188,13 +188,16 @@ def update_agents(lake: Lake, changes: Sequence[Change], seen: DataFrame | None)
         )
         assert told_anew is not None  # noqa: S101 - the tables are a constant
         spans = spans.join(named, ["environment", "agent"], "left_anti").unionByName(_first_and_last(told_anew))
-    old = known.select("environment", "agent", "first_seen_at", "last_seen_at", "agent_hierarchy")
-    changed = spans.exceptAll(old).withColumn("source", F.lit("symbee")).persist()
+    # As many rows as a centre has agents: they are put in place whole, which also drops who is named no more.
+    columns = ("environment", "agent", "first_seen_at", "last_seen_at", "agent_hierarchy")
+    told = spans.select(*columns).persist()
     try:
-        if not changed.isEmpty():
-            lake.merge(AGENT, changed)
+        old = known.select(*columns)
+        if not (told.exceptAll(old).isEmpty() and old.exceptAll(told).isEmpty()):
+            others = lake.read_pinned(AGENT).where("source <> 'symbee'")
+            lake.overwrite(AGENT, told.withColumn("source", F.lit("symbee")).unionByName(others))
     finally:
-        changed.unpersist()
+        told.unpersist()
 
 
 def _ends(known: DataFrame) -> DataFrame:

@@ -2,6 +2,7 @@
 
 import getpass
 import tempfile
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -25,7 +26,7 @@ from contactlake.store import Lake
 from contactlake.tables.conformed import INTERACTION, QUEUE_VISIT, RECONCILIATION
 from contactlake.tables.declaration import Severity, Table
 from contactlake.tables.events import CONNECT_CONTACT
-from contactlake.tables.gold import GOLD_TABLES
+from contactlake.tables.gold import GOLD_TABLES, RECONCILIATION_DAILY
 from contactlake.tables.ops import INGEST_COUNT, QUALITY_RESULT, RUN
 
 _JUDGED_FROM_RECORDS = 100
@@ -138,20 +139,18 @@ def _quarantined_shares(lake: Lake, rules: GateRules) -> list[Limit]:
 
 def _missing(lake: Lake, found: Candidates, rules: GateRules) -> list[Limit]:
     """The greatest share of missing counterparts on a settled date, and interactions too far from their contact."""
-    reconciled = found.conformed[RECONCILIATION]
-    by_date = reconciled.groupBy("business_date").agg(
-        F.count_if(F.col("status").startswith("MISSING_")).alias("missing"),
-        F.count_if(F.col("status").startswith("MATCHED")).alias("matched"),
-        F.count_if(F.col("status").startswith("AWAITING_")).alias("awaiting"),
-    )
+    statuses: dict[date, Counter[str]] = defaultdict(Counter)
+    for row in found.gold[RECONCILIATION_DAILY].select("business_date", "status", "contacts").collect():
+        kind = row["status"].partition("_")[0]  # MATCHED and MATCHED_WITH_DIFFERENCES are one
+        statuses[row["business_date"]][kind] += row["contacts"]
     shares = [
-        row["missing"] / (row["missing"] + row["matched"])
-        for row in by_date.collect()
-        if row["awaiting"] == 0
-        and row["missing"] + row["matched"] > 0
-        and date_start(row["business_date"] + timedelta(days=1), rules.timezone) + timedelta(hours=rules.grace_hours)
-        <= rules.as_of
+        kinds["MISSING"] / (kinds["MISSING"] + kinds["MATCHED"])
+        for day, kinds in statuses.items()
+        if not kinds["AWAITING"]
+        and kinds["MISSING"] + kinds["MATCHED"]
+        and date_start(day + timedelta(days=1), rules.timezone) + timedelta(hours=rules.grace_hours) <= rules.as_of
     ]
+    reconciled = found.conformed[RECONCILIATION]
     contactless = reconciled.where(
         "task_id is not null and contact_id is not null"
         " and status in ('MISSING_CONTACT', 'AWAITING_CONTACT', 'NOT_EXPECTED')"

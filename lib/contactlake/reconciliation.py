@@ -27,6 +27,26 @@ class ReconciliationRules:
     span_days: int
 
 
+_CONTACT_COLUMNS = (
+    "contact_id",
+    "initial_contact_id",
+    "initiation_at",
+    "disconnect_at",
+    "last_update_at",
+    "agent",
+    "agent_connected_at",
+    "agent_interaction_ms",
+    "agent_hold_ms",
+    "acw_ms",
+    "acw_started_at",
+    "acw_ended_at",
+    "queue",
+    "queue_arn",
+    "queue_ms",
+)
+"""What an interaction is compared with, and takes, of its contact."""
+
+
 def contact_ended_at(prefix: str = "") -> Column:
     """A contact's end: the end of after-contact work, else the best that is known."""
     return F.coalesce(*(F.col(f"{prefix}{name}") for name in CONTACT_ENDS))
@@ -53,7 +73,7 @@ def pair(interactions: DataFrame, contacts: DataFrame, rules: ReconciliationRule
     `is_joined`: the contact is this interaction's. `is_extra`: the contact is another interaction's.
     Both frames must hold every row that names one of their contacts.
     """
-    named = contacts.select(F.struct(*(F.col(name) for name in contacts.columns)).alias("contact"))
+    named = contacts.select(F.struct(*_CONTACT_COLUMNS).alias("contact"))
     paired = interactions.join(named, F.col("gateway_task_id") == F.col("contact.contact_id"), how="left")
     seconds_apart = F.abs(F.unix_seconds("initiation_at") - F.unix_seconds("contact.initiation_at"))
     is_near = F.col("contact").isNotNull() & F.coalesce(
