@@ -261,7 +261,7 @@ def _fail_in(name: str) -> Callable[..., Any]:
     return fail
 
 
-@pytest.mark.parametrize("step", ["write_accounts", "write_conformed", "judge_and_report", "publish", "write_run"])
+@pytest.mark.parametrize("step", ["write_accounts", "judge_and_report", "publish", "write_run"])
 def test_a_run_that_failed_is_undone_by_the_next(
     centre: Centre, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
