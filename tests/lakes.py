@@ -90,7 +90,8 @@ class Reader:
         return self.lake.read(table)
 
     def rows(self, table: Table) -> pd.DataFrame:
-        return self.frame(table).toArrow().to_pandas(integer_object_nulls=True)
+        rows: pd.DataFrame = self.frame(table).toArrow().to_pandas(integer_object_nulls=True)
+        return rows
 
     def versions(self, *layers: str) -> dict[str, int | None]:
         return {table.path: self.lake.version(table) for table in TABLES if table.layer in layers}

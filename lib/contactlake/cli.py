@@ -14,7 +14,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from rich.console import Console
 
-from contactlake import __version__
+from contactlake import __version__, report, synthesize
 from contactlake.config import load_configuration
 from contactlake.errors import ConfigurationError, ContactlakeError, GateFailed, StorageError
 from contactlake.launch import prepare
@@ -78,15 +78,18 @@ def add_job_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _request(job: str, arguments: argparse.Namespace) -> Request:
+def _range(arguments: argparse.Namespace) -> tuple[date | None, date | None]:
     first, last = arguments.first, arguments.last
     if (first is None) != (last is None):
         raise ConfigurationError("--from and --to go together", "give both or neither")
     if first is not None and first > last:
         raise ConfigurationError(f"--from {first} is after --to {last}", "give the earlier date first")
-    return Request(
-        job, arguments.as_of or datetime.now(UTC), first, last, arguments.full, tuple(arguments.accept)
-    )
+    return first, last
+
+
+def _request(job: str, arguments: argparse.Namespace) -> Request:
+    first, last = _range(arguments)
+    return Request(job, arguments.as_of or datetime.now(UTC), first, last, arguments.full, tuple(arguments.accept))
 
 
 @contextmanager
@@ -131,31 +134,54 @@ def _guarded(action: Callable[[], int]) -> int:
         refusal = _REFUSALS.search(text)
         if refusal is not None:
             first = next(line for line in text.splitlines() if refusal.group() in line)
-            print(StorageError(f"the lake refuses: {first.strip()[:500]}", "mend the access and run again"), file=sys.stderr)
-            return StorageError.exit_code
+            told = StorageError(f"the lake refuses: {first.strip()[:500]}", "mend the access and run again")
+            print(told, file=sys.stderr)
+            return told.exit_code
         traceback.print_exc()
         return DEFECT
-    except Exception:  # noqa: BLE001 - the last resort: whatever is left is a defect
+    except Exception:  # the last resort: whatever is left is a defect
         traceback.print_exc()
         return DEFECT
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="contactlake", description="Batch analytics over a contact centre's S3 archives.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for job in JOBS:
         add_job_arguments(commands.add_parser(job, help=_DESCRIPTIONS[job], description=_DESCRIPTIONS[job]))
+    words = "show the published KPIs of a lake; nothing is written"
+    shown = commands.add_parser("summary", help=words, description=words)
+    shown.add_argument("--config", type=Path, metavar="FILE", help="the TOML configuration (CONTACTLAKE_CONFIG)")
+    shown.add_argument("--from", dest="first", type=_date, metavar="D", help="first business date (the last seven)")
+    shown.add_argument("--to", dest="last", type=_date, metavar="D", help="last business date")
+    words = "write an invented contact centre's archive, to try things on"
+    synthesize.add_arguments(commands.add_parser("synthesize", help=words, description=words))
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; returns its exit code."""
-    return _guarded(lambda: _dispatch(_parser().parse_args(argv)))
+    return _guarded(lambda: _dispatch(parser().parse_args(argv)))
 
 
 def _dispatch(arguments: argparse.Namespace) -> int:
-    return _run(arguments.command, arguments)
+    match arguments.command:
+        case "summary":
+            return _summary(arguments)
+        case "synthesize":
+            print(synthesize.run(arguments).to_json(), flush=True)
+            return 0
+        case job:
+            return _run(job, arguments)
+
+
+def _summary(arguments: argparse.Namespace) -> int:
+    first, last = _range(arguments)
+    configuration = load_configuration(arguments.config)
+    prepare(configuration)
+    report.show(configuration, first, last)
+    return 0
 
 
 def run_job_command(job: str, argv: Sequence[str] | None = None) -> int:

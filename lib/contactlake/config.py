@@ -40,7 +40,9 @@ def _location(value: str) -> str:
 def _layout(value: str) -> str:
     fields = re.findall(r"%.", value)
     if fields != list(_LAYOUT_FIELDS[: len(fields)]):
-        raise ValueError(f"{value!r} is no layout: give %Y, %m, %d and %H, each once and in this order, or as many of them")
+        raise ValueError(
+            f"{value!r} is no layout: give %Y, %m, %d and %H, each once and in this order, or as many of them"
+        )
     return value
 
 
@@ -54,19 +56,37 @@ class _Section(BaseModel):
 
 
 class LakeSection(_Section):
-    root: Location
-    timezone: TimeZone
+    """Where the tables lie, and whose calendar they are counted by."""
+
+    root: Location = Field(description="A directory, or `s3://bucket/prefix`.")
+    timezone: TimeZone = Field(description="The IANA name of the zone that business dates are in.")
 
 
 class FeedSection(_Section):
-    """One place of the archive that holds one kind of record."""
+    """One place of the archive that holds one kind of record. A name may occur more than once."""
 
-    name: FeedName
-    archive: Location
-    prefix: str
-    layout: Layout = "%Y/%m/%d/%H/"
-    environment: str | None = Field(default=None, min_length=1)
-    arrival_timezone: TimeZone = "UTC"
+    name: FeedName = Field(
+        description="Which kind of record. `vonage`, `buzzeasy`, `expertflow` and `salesforce_voice` are known names"
+        " that this version cannot read yet."
+    )
+    archive: Location = Field(description="The bucket as `s3://bucket`, or a directory.")
+    prefix: str = Field(
+        description="The key prefix, verbatim, as typed into Firehose; it need not end in a slash, and may be empty."
+    )
+    layout: Layout = Field(
+        default="%Y/%m/%d/%H/",
+        description="The time that follows the prefix in a key; `%Y/%m/%d/` by default for `symbee_transcript`."
+        " Empty: everything below the prefix is listed on every run.",
+    )
+    environment: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The environment that the feed serves, `company/environment`. Not for Symbee's feeds, whose"
+        " records name it; a contact feed without it goes by its Amazon Connect instance id.",
+    )
+    arrival_timezone: TimeZone = Field(
+        default="UTC", description="The zone of the hours in the layout, if Firehose was given another than UTC."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -82,49 +102,109 @@ class FeedSection(_Section):
 
 
 class IngestSection(_Section):
-    lookback_hours: int = Field(default=48, ge=0)
-    max_decompressed_bytes: int = Field(default=1_073_741_824, gt=0)
+    """How the archive is read."""
+
+    lookback_hours: int = Field(
+        default=48,
+        ge=0,
+        description="A run without dates lists from this long before the newest arrival that it has seen; an object"
+        " that is written later still is found by `--full` or by `--from` and `--to`.",
+    )
+    max_decompressed_bytes: int = Field(
+        default=1_073_741_824, gt=0, description="An object whose text is longer is quarantined as `UNREADABLE_OBJECT`."
+    )
 
 
 class PrivacySection(_Section):
-    customer_identifiers: Literal["drop", "hash", "keep"] = "drop"
-    attributes_keep: tuple[str, ...] = Field(default=(), strict=False)
+    """What is stored of customers."""
+
+    customer_identifiers: Literal["drop", "hash", "keep"] = Field(
+        default="drop",
+        description="What becomes of far_end_address, transferred_to_address, customer_endpoint,"
+        " transferred_to_endpoint and the text of quarantined records. `hash`: HMAC-SHA-256 under the key in"
+        " `CONTACTLAKE_PSEUDONYM_KEY`.",
+    )
+    attributes_keep: tuple[str, ...] = Field(
+        default=(), strict=False, description="The attribute keys that are stored; every other attribute is dropped."
+    )
 
 
 class ReconcileSection(_Section):
-    tolerance_ms: int = Field(default=3000, ge=0)
-    grace_hours: int = Field(default=24, ge=0)
-    span_days: int = Field(default=30, ge=0)
+    """When an interaction and a contact agree, and how long each may wait for the other."""
+
+    tolerance_ms: int = Field(default=3000, ge=0, description="Times and durations this close are equal.")
+    grace_hours: int = Field(
+        default=24, ge=0, description="How long a missing counterpart is awaited before it counts as missing."
+    )
+    span_days: int = Field(
+        default=30,
+        ge=0,
+        description="An interaction and a contact whose initiations are further apart are never joined; they are"
+        " counted by a warning of the quality gate.",
+    )
 
 
 class UsageSection(_Section):
-    heartbeat_timeout_minutes: int = Field(default=60, gt=0)
+    """Usage sessions. No table uses it yet."""
+
+    heartbeat_timeout_minutes: int = Field(
+        default=60, gt=0, description="A longer silence between two usage events ends the session at the first."
+    )
 
 
 class ServiceLevelSection(_Section):
-    thresholds_seconds: tuple[Annotated[int, Field(gt=0)], ...] = Field(default=(20, 30, 60), strict=False, min_length=1)
+    """The thresholds of `gold/service_level_daily`."""
+
+    thresholds_seconds: tuple[Annotated[int, Field(gt=0)], ...] = Field(
+        default=(20, 30, 60), strict=False, min_length=1, description="One row per visit group and threshold."
+    )
 
 
 class QualitySection(_Section):
-    max_quarantined_share: float = Field(default=0.05, ge=0, le=1)
-    max_missing_share: float = Field(default=0.05, ge=0, le=1)
-    data_docs: Location | None = None
+    """The limits of the quality gate, and where its report goes."""
+
+    max_quarantined_share: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="Of a feed's records since the last publication, judged from 100 records on. Above it the gate"
+        " fails.",
+    )
+    max_missing_share: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="`MISSING_* / (MATCHED* + MISSING_*)` of a date that is over, the grace too, and on which nothing"
+        " is awaited any more. Above it there is a warning.",
+    )
+    data_docs: Location | None = Field(
+        default=None,
+        description="Where the report is put, a directory or `s3://bucket/prefix`; by default `<root>/data_docs`.",
+    )
 
 
 class LockSection(_Section):
-    lease_seconds: int = Field(default=120, gt=0)
+    """The lease that keeps a second writer away."""
+
+    lease_seconds: int = Field(
+        default=120, gt=0, description="A run that has not renewed its lease for this long has lost the lake."
+    )
 
 
 class RetentionSection(_Section):
-    silver: int | None = Field(default=None, gt=0)
-    gold: int | None = Field(default=None, gt=0)
-    quarantine: int | None = Field(default=None, gt=0)
+    """Days that rows are kept, absent: for good. No command uses it yet."""
+
+    silver: int | None = Field(default=None, gt=0, description="Silver tables.")
+    gold: int | None = Field(default=None, gt=0, description="Gold tables.")
+    quarantine: int | None = Field(default=None, gt=0, description="`ops/quarantine`.")
 
 
 class S3Section(_Section):
-    endpoint: str | None = None
-    path_style: bool = False
-    region: str | None = None
+    """Only for S3-compatible servers. Credentials come from the standard AWS chain, never from here."""
+
+    endpoint: str | None = Field(default=None, description="The server's address, such as `http://127.0.0.1:8333`.")
+    path_style: bool = Field(default=False, description="The bucket stands in the path, not in the host's name.")
+    region: str | None = Field(default=None, description="The region, where the AWS chain names none.")
 
 
 class StorageSection(_Section):

@@ -34,7 +34,7 @@ class GateFailed(ContactlakeError):
     def __init__(self, failed: tuple[str, ...]) -> None:
         super().__init__(
             f"the quality gate failed: {', '.join(failed)}",
-            "look the figures up in ops/quality_result, mend the cause and run again, or publish with --accept EXPECTATION",
+            "look the figures up in ops/quality_result, mend the cause and run again, or publish with --accept NAME",
         )
         self.failed = failed
 

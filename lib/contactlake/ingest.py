@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import reduce
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession, Window
@@ -82,9 +82,7 @@ def land(spark: SparkSession, landing: Landing, objects: Iterable[tuple[int, Arc
         ]
     )
     frame = spark.createDataFrame(pa.Table.from_pylist(rows, schema))
-    manifest = (
-        frame.repartitionById(tasks, F.col("slot")).drop("slot").mapInArrow(landing, MANIFEST_DDL).collect()
-    )
+    manifest = frame.repartitionById(tasks, F.col("slot")).drop("slot").mapInArrow(landing, MANIFEST_DDL).collect()
     landed = Landed()
     for row in manifest:
         match row["status"]:
@@ -104,7 +102,7 @@ def land(spark: SparkSession, landing: Landing, objects: Iterable[tuple[int, Arc
 
 def read_landed(lake: Lake, landed: Landed, table: Table) -> DataFrame:
     """The rows of `table` that were laid down, with `VERSION_COLUMN` where they are events."""
-    schema = StructType.fromDDL(table.schema_ddl)
+    schema = cast(StructType, StructType.fromDDL(table.schema_ddl))
     if table is not QUARANTINE:
         schema = StructType([*schema.fields, StructField(VERSION_COLUMN, TimestampType())])
     return lake.spark.read.schema(schema).parquet(*landed.files[table.path])
@@ -254,10 +252,5 @@ def write_accounts(
 def record_types_landed(landed: Landed) -> list[RecordType]:
     """The record types that have landed rows, in the feeds' order."""
     return [
-        record_type
-        for feed in FEEDS
-        for record_type in feed.record_types
-        if landed.files.get(record_type.table.path)
+        record_type for feed in FEEDS for record_type in feed.record_types if landed.files.get(record_type.table.path)
     ]
-
-

@@ -96,7 +96,9 @@ def _counterpart_dates(lake: Lake, contact_ids: list[DataFrame], timezone: str) 
         if lake.is_new(table):
             continue
         rows = lake.read(table)
-        sharing = rows.join(named.withColumnRenamed("contact_id", "named"), F.col(column) == F.col("named"), "left_semi")
+        sharing = rows.join(
+            named.withColumnRenamed("contact_id", "named"), F.col(column) == F.col("named"), "left_semi"
+        )
         found.append(_dates(sharing, _COUNTED_AT[table], timezone))
     return found
 

@@ -88,9 +88,7 @@ def candidates(lake: Lake, dates: Sequence[date], thresholds_seconds: tuple[int,
     """Computes the gold rows of `dates`, and keeps them at hand."""
     wanted = F.col("business_date").isin(list(dates))
     conformed = {table: lake.read_pinned(table).where(wanted) for table in (RECONCILIATION, INTERACTION, QUEUE_VISIT)}
-    source = Conformed(
-        conformed[INTERACTION], conformed[QUEUE_VISIT], conformed[RECONCILIATION], thresholds_seconds
-    )
+    source = Conformed(conformed[INTERACTION], conformed[QUEUE_VISIT], conformed[RECONCILIATION], thresholds_seconds)
     return Candidates({kpi.table: kpi.compute(source).persist() for kpi in KPIS}, conformed)
 
 
@@ -98,13 +96,10 @@ def audit_candidates(found: Candidates) -> list[Audited]:
     return audit({**found.gold, **found.conformed})
 
 
-def limits(
-    lake: Lake, found: Candidates | None, counts: Sequence[Mapping[str, Any]], rules: GateRules
-) -> list[Limit]:
+def limits(lake: Lake, found: Candidates | None, counts: Sequence[Mapping[str, Any]], rules: GateRules) -> list[Limit]:
     """Figures of the run as a whole: conservation, the quarantined share, and what may be missing."""
     unbalanced = sum(
-        row["records"]
-        != row["inserted"] + row["updated"] + row["duplicate"] + row["ignored"] + row["quarantined"]
+        row["records"] != row["inserted"] + row["updated"] + row["duplicate"] + row["ignored"] + row["quarantined"]
         or min(row["inserted"], row["updated"], row["duplicate"], row["ignored"], row["quarantined"]) < 0
         for row in counts
     )
@@ -158,16 +153,12 @@ def _missing(lake: Lake, found: Candidates, rules: GateRules) -> list[Limit]:
     contacts = lake.read(CONNECT_CONTACT).select("contact_id")
     beyond = contactless.join(contacts, F.col("named") == F.col("contact_id"), "left_semi").count()
     return [
-        Limit(
-            RECONCILIATION.name, _MISSING_SHARE, max(shares, default=0.0), rules.max_missing_share, Severity.WARNING
-        ),
+        Limit(RECONCILIATION.name, _MISSING_SHARE, max(shares, default=0.0), rules.max_missing_share, Severity.WARNING),
         Limit(RECONCILIATION.name, _BEYOND_SPAN, beyond, 0, Severity.WARNING),
     ]
 
 
-def judge_and_report(
-    audited: Sequence[Audited], figures: Sequence[Limit], docs: ObjectStore
-) -> list[Result]:
+def judge_and_report(audited: Sequence[Audited], figures: Sequence[Limit], docs: ObjectStore) -> list[Result]:
     """Every expectation's outcome; the data docs are put below `docs`."""
     with tempfile.TemporaryDirectory(prefix="contactlake-docs-") as folder:
         results = judge(audited, figures, Path(folder))
@@ -200,5 +191,3 @@ def write_results(lake: Lake, results: Sequence[Result], rules: GateRules, run_i
 def publish(lake: Lake, found: Candidates, dates: Sequence[date]) -> None:
     """Puts the gold rows of `dates` in place."""
     concurrently(partial(lake.replace_dates, table, rows, dates) for table, rows in found.gold.items())
-
-

@@ -76,9 +76,7 @@ def pair(interactions: DataFrame, contacts: DataFrame, rules: ReconciliationRule
     named = contacts.select(F.struct(*_CONTACT_COLUMNS).alias("contact"))
     paired = interactions.join(named, F.col("gateway_task_id") == F.col("contact.contact_id"), how="left")
     seconds_apart = F.abs(F.unix_seconds("initiation_at") - F.unix_seconds("contact.initiation_at"))
-    is_near = F.col("contact").isNotNull() & F.coalesce(
-        seconds_apart <= F.lit(rules.span_days * 86_400), F.lit(True)
-    )
+    is_near = F.col("contact").isNotNull() & F.coalesce(seconds_apart <= F.lit(rules.span_days * 86_400), F.lit(True))
     paired = paired.withColumn("is_near", is_near)
     competing = Window.partitionBy("contact.contact_id", "is_near").orderBy(
         F.coalesce(F.col("username") == F.col("contact.agent"), F.lit(False)).desc(),
@@ -140,9 +138,7 @@ def with_comparisons(paired: DataFrame, rules: ReconciliationRules) -> DataFrame
             ),
             "is_queue_equal": F.when(joined & _both(queue, contact_queue), is_queue_equal),
             **{f"{name}_delta_ms": F.when(joined, ours - theirs) for name, ours, theirs in durations},
-            **{
-                f"{name}_delta_ms": F.when(joined, milliseconds_between(ours, theirs)) for name, ours, theirs in times
-            },
+            **{f"{name}_delta_ms": F.when(joined, milliseconds_between(ours, theirs)) for name, ours, theirs in times},
         }
     )
 
@@ -165,9 +161,7 @@ def with_comparisons(paired: DataFrame, rules: ReconciliationRules) -> DataFrame
         difference("agent", ~F.col("is_agent_equal"), F.col("username"), F.col("contact.agent"), no_delta),
         difference("queue", ~F.col("is_queue_equal"), queue, contact_queue, no_delta),
         *(
-            difference(
-                name, is_beyond(name), ours.cast("string"), theirs.cast("string"), F.col(f"{name}_delta_ms")
-            )
+            difference(name, is_beyond(name), ours.cast("string"), theirs.cast("string"), F.col(f"{name}_delta_ms"))
             for name, ours, theirs in durations
         ),
         *(
@@ -199,7 +193,7 @@ def interaction_status(rules: ReconciliationRules) -> Column:
 
 
 def contact_status(rules: ReconciliationRules) -> Column:
-    """The verdict on a contact that no interaction is joined to; `agent_seen_on` is when Symbee first named its agent."""
+    """The verdict on a contact without interaction; `agent_seen_on` is when Symbee first named its agent."""
     is_unknown = F.col("agent").isNull() | F.coalesce(F.col("agent_seen_on") > F.col("business_date"), F.lit(True))
     return (
         F.when(F.col("initiation_method") == "MONITOR", "NOT_EXPECTED")

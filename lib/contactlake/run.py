@@ -190,7 +190,7 @@ class Run:
         """Leaves word of a run that failed; what it wrote is undone by the next one."""
         try:
             write_run(self._lake, self._record, "FAILED")
-        except Exception as fault:  # noqa: BLE001 - the first error is the one to tell
+        except Exception as fault:
             log.warning("the failed run could not be recorded: %s", fault)
 
     @contextmanager
@@ -250,7 +250,9 @@ class Run:
         new: list[tuple[int, ArchiveObject]] = []
         for number, (section, entry) in enumerate(zip(self._configuration.feed, self._entries, strict=True)):
             if section.name not in {feed.name for feed in FEEDS}:
-                raise ConfigurationError(f'feed "{section.name}" cannot be read yet', "leave it out of the configuration")
+                raise ConfigurationError(
+                    f'feed "{section.name}" cannot be read yet', "leave it out of the configuration"
+                )
             window = self._window(section, last)
             place = Place(section.prefix, section.layout, section.arrival_timezone)
             listing = list_place(entry.store, place, window)
@@ -384,5 +386,3 @@ def run_job(configuration: Configuration, request: Request, progress: Progress =
     """
     check_accepted(request.accepted, {section.name for section in configuration.feed})
     return Run(configuration, request, progress).execute()
-
-

@@ -86,7 +86,7 @@ class Lake:
 
         A first run makes all tables; through Spark's DDL that took longer than everything else on a small archive.
         """
-        schema = StructType.fromDDL(table.schema_ddl).jsonValue()
+        schema: dict[str, Any] = json.loads(StructType.fromDDL(table.schema_ddl).json())
         for described, column in zip(schema["fields"], table.columns, strict=True):
             described["metadata"] = {"comment": column.description}
         statistics = (

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 from tests.lakes import Reader, configuration, run, write_objects
-from tests.records import contact, contact_object, interaction, interaction_object, work_code, text
+from tests.records import contact, contact_object, interaction, interaction_object, text, work_code
 
 from contactlake.tables.conformed import INTERACTION, QUEUE_VISIT, RECONCILIATION
 
@@ -78,9 +78,13 @@ def reconciled(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) ->
         side("stranger", agent={"Username": "not.in.symbee"}),
         side("nobody", agent={"Username": None}),
         side("monitor", InitiationMethod="MONITOR", agent={"ConnectedToAgentTimestamp": None}),
-        side("before-first-seen", agent={"Username": "newcomer", "AfterContactWorkEndTimestamp": "2025-03-03T17:06:00Z"}),
+        side(
+            "before-first-seen", agent={"Username": "newcomer", "AfterContactWorkEndTimestamp": "2025-03-03T17:06:00Z"}
+        ),
         side("on-first-day", agent={"Username": "newcomer", "AfterContactWorkEndTimestamp": "2025-03-04T12:00:00Z"}),
-        side("abandoned", agent={"ConnectedToAgentTimestamp": None}, queue={"Duration": None, "DequeueTimestamp": None}),
+        side(
+            "abandoned", agent={"ConnectedToAgentTimestamp": None}, queue={"Duration": None, "DequeueTimestamp": None}
+        ),
         side("diverted", agent={"ConnectedToAgentTimestamp": None}, NextContactId="matched"),
     ]
     write_objects(
@@ -217,5 +221,3 @@ def test_every_side_is_there_once(reconciled: dict[str, dict[tuple[Any, Any], An
     keys = reconciled["reconciliation"]
     assert len({task for _, task in keys if task is not None}) == 25
     assert sum(task is None for _, task in keys) == 11
-
-

@@ -39,9 +39,7 @@ class Place:
 
     @property
     def settings(self) -> Configuration:
-        return configuration(
-            self.lake, self.symbee, self.connect, self.options, {"ingest": {"lookback_hours": 400}}
-        )
+        return configuration(self.lake, self.symbee, self.connect, self.options, {"ingest": {"lookback_hours": 400}})
 
 
 @pytest.fixture(params=["directory", "s3"])

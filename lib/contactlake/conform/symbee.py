@@ -24,9 +24,7 @@ def business_date(instant: str, timezone: str) -> Column:
 
 def symbee_environment(company_id: str = "company_id", environment: str = "environment") -> Column:
     """`company/environment`; a missing part is `(none)`."""
-    return F.concat_ws(
-        "/", F.coalesce(F.col(company_id), F.lit(ABSENT)), F.coalesce(F.col(environment), F.lit(ABSENT))
-    )
+    return F.concat_ws("/", F.coalesce(F.col(company_id), F.lit(ABSENT)), F.coalesce(F.col(environment), F.lit(ABSENT)))
 
 
 def symbee_channel(task_type: str = "task_type") -> Column:

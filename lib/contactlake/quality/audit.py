@@ -72,9 +72,7 @@ def audit(frames: Mapping[Table, DataFrame]) -> list[Audited]:
 
 def _arrange(rows: Sequence[object], tables: Sequence[Table], gold: Sequence[Table]) -> list[Audited]:
     dates = sorted({row["business_date"] for row in rows})  # type: ignore[index]
-    figures = {
-        table.path: {day: dict.fromkeys(_columns(table, gold), 0) for day in dates} for table in tables
-    }
+    figures = {table.path: {day: dict.fromkeys(_columns(table, gold), 0) for day in dates} for table in tables}
     by_path = {table.path: table for table in tables}
     for row in rows:
         table = by_path[row["audited"]]  # type: ignore[index]

@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ def judge(audited: Sequence[Audited], limits: Sequence[Limit], docs: Path | None
 
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
+    context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
     context.variables.analytics_enabled = False
     for name, site in list(context.list_data_docs_sites().items()):  # an ephemeral context makes a folder of its own
         shutil.rmtree(site["store_backend"]["base_directory"], ignore_errors=True)
@@ -91,7 +91,7 @@ def failed(results: Sequence[Result], accepted: Collection[str]) -> tuple[str, .
     )
 
 
-def _site(docs: Path) -> Mapping[str, Any]:
+def _site(docs: Path) -> Any:
     return {
         "class_name": "SiteBuilder",
         "show_how_to_buttons": False,
@@ -109,10 +109,10 @@ def _table_suite(audited: Audited) -> _Suite:
 
     table = audited.table
     rules = [(KEY_RULE, Severity.CRITICAL), *((rule.name, rule.severity) for rule in row_rules(table))]
-    expectations = [
+    expectations: list[tuple[Severity, Any]] = [
         (
             severity,
-            gxe.ExpectColumnSumToBeBetween(
+            gxe.ExpectColumnSumToBeBetween(  # type: ignore[attr-defined]
                 column=name,
                 min_value=0,
                 max_value=0,
@@ -128,7 +128,7 @@ def _table_suite(audited: Audited) -> _Suite:
             expectations.append(
                 (
                     Severity.CRITICAL,
-                    gxe.ExpectColumnPairValuesToBeEqual(
+                    gxe.ExpectColumnPairValuesToBeEqual(  # type: ignore[attr-defined]
                         column_A=gold_side(name),
                         column_B=conformed_side(name),
                         meta=_meta(expectation_name(table, name), Severity.CRITICAL),
@@ -152,7 +152,7 @@ def _limit_suites(limits: Sequence[Limit]) -> list[_Suite]:
         expectations = tuple(
             (
                 limit.severity,
-                gxe.ExpectColumnMaxToBeBetween(
+                gxe.ExpectColumnMaxToBeBetween(  # type: ignore[attr-defined]
                     column=limit.name, max_value=limit.most, meta=_meta(limit.expectation, limit.severity)
                 ),
             )

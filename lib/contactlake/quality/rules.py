@@ -32,9 +32,7 @@ def _column_rules(table: Table, column: Column) -> list[Rule]:
         rules.append(Rule(table, f"{column.name} is present", f"{name} is null", Severity.CRITICAL))
     if column.values is not None:
         allowed = ", ".join(f"'{value}'" for value in column.values)
-        rules.append(
-            Rule(table, f"{column.name} is a known value", f"{name} not in ({allowed})", Severity.CRITICAL)
-        )
+        rules.append(Rule(table, f"{column.name} is a known value", f"{name} not in ({allowed})", Severity.CRITICAL))
     if column.type in ("bigint", "double") and not column.is_signed:
         rules.append(Rule(table, f"{column.name} is not negative", f"{name} < 0", Severity.CRITICAL))
     return rules

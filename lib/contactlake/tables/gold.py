@@ -147,7 +147,8 @@ DURATION_DISTRIBUTION_DAILY = Table(
     checks=(
         Check(
             "percentiles rise",
-            "p50_ms <= p90_ms + 1e-6 and p90_ms <= p95_ms + 1e-6 and p95_ms <= p99_ms + 1e-6 and p99_ms <= max_ms + 1e-6",
+            "p50_ms <= p90_ms + 1e-6 and p90_ms <= p95_ms + 1e-6 and p95_ms <= p99_ms + 1e-6"
+            " and p99_ms <= max_ms + 1e-6",
         ),
         Check("the sum lies between count and count times the greatest", "sum_ms <= count * max_ms"),
     ),
