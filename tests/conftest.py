@@ -12,6 +12,14 @@ from tests.s3_server import ACCESS_KEY, SECRET_KEY, Bucket, SeaweedFS
 
 REPOSITORY = Path(__file__).parents[1]
 
+_FOR_MANY_RUNS = (
+    "--conf spark.sql.shuffle.partitions=2 --conf spark.sql.codegen.wholeStage=false "
+    "--conf spark.sql.codegen.factoryMode=NO_CODEGEN "
+    # Unlike a run's own, this JVM lives long enough for the optimising compiler to pay, and sees very many tables.
+    '--conf "spark.driver.extraJavaOptions=-Djava.net.preferIPv4Stack=true -Ddelta.log.cacheSize=40"'
+)
+"""Settings for very many runs over a handful of rows in one session. What ships is shown by tests of the command."""
+
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[SeaweedFS]:
@@ -40,9 +48,7 @@ def spark() -> Iterator[SparkSession]:
         "PYSPARK_PYTHON": sys.executable,
         "SPARK_CONF_DIR": str(REPOSITORY / "conf" / "s3"),
         "PYSPARK_SUBMIT_ARGS": (
-            f"--conf spark.jars.ivySettings={REPOSITORY / 'conf' / 'ivysettings.xml'} "
-            "--conf spark.sql.shuffle.partitions=2 --conf spark.sql.codegen.wholeStage=false "
-            "--conf spark.sql.codegen.factoryMode=NO_CODEGEN pyspark-shell"
+            f"--conf spark.jars.ivySettings={REPOSITORY / 'conf' / 'ivysettings.xml'} {_FOR_MANY_RUNS} pyspark-shell"
         ),
     }
     session = SparkSession.builder.appName("tests").getOrCreate()

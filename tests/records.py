@@ -45,7 +45,9 @@ def interaction(**changes: Any) -> dict[str, Any]:
     }
 
 
-def contact(agent: Mapping[str, Any] | None = None, queue: Mapping[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+def contact(
+    agent: Mapping[str, Any] | None = None, queue: Mapping[str, Any] | None = None, **changes: Any
+) -> dict[str, Any]:
     """The contact record of that call, agreeing with it to the second."""
     return {
         "AWSAccountId": "111122223333",

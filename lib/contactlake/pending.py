@@ -12,6 +12,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from contactlake.conform.interactions import media_key
 from contactlake.conform.symbee import business_date, symbee_environment
 from contactlake.feeds.connect import CONTACT_ENDS
 from contactlake.ingest import LAKE_ROW, Change
@@ -77,6 +78,10 @@ def touched_dates(lake: Lake, changes: Sequence[Change], timezone: str) -> list[
             found += [_dates(rows, _COUNTED_AT[table], timezone) for rows in both]
         if table in _CONTACT_NAMED:
             contact_ids += [rows.select(F.col(_CONTACT_NAMED[table]).alias("contact_id")) for rows in both]
+        if table is SYMBEE_TRANSCRIPT and not lake.is_new(SYMBEE_INTERACTION):
+            keys = change.rows.select(F.col("media_key").alias("changed_key"))
+            naming = lake.read(SYMBEE_INTERACTION).join(keys, media_key() == F.col("changed_key"), "left_semi")
+            found.append(_dates(naming, _COUNTED_AT[SYMBEE_INTERACTION], timezone))
     found += _counterpart_dates(lake, contact_ids, timezone)
     found += _agent_dates(lake, changes, timezone)
     union = _union(found)

@@ -39,18 +39,21 @@ class Centre:
         for some in objects:
             write_objects(self.root, some)
 
-    def settings(self, lake: str = "lake", **sections: Mapping[str, Any]) -> Configuration:
+    def settings(
+        self, lake: str = "lake", with_transcripts: bool = False, **sections: Mapping[str, Any]
+    ) -> Configuration:
         return configuration(
             str(self.root / lake),
             str(self.root / "symbee"),
             str(self.root / "connect"),
             sections=sections,
-            with_transcripts=False,
+            with_transcripts=with_transcripts,
         )
 
     def run(self, as_of: str = AS_OF, job: str = "daily", lake: str = "lake", **options: Any) -> Summary:
         sections = options.pop("sections", {})
-        return run(self.spark, self.settings(lake, **sections), as_of, job, **options)
+        settings = self.settings(lake, options.pop("with_transcripts", False), **sections)
+        return run(self.spark, settings, as_of, job, **options)
 
     def reader(self, lake: str = "lake") -> Reader:
         return Reader(self.spark, self.settings(lake))
@@ -189,6 +192,18 @@ def test_a_sighting_that_is_taken_back_counts_no_more(centre: Centre) -> None:
     assert statuses["contact-1"] == "NOT_SYMBEE_AGENT"
     centre.run("2025-03-07T00:00:00Z", lake="at-once")
     assert_same_lake(centre, "lake", "at-once")
+
+
+def test_a_transcript_that_comes_later_reaches_its_interaction(centre: Centre) -> None:
+    key = "ChatTranscripts/2025/03/04/chat-1"
+    chat = interaction(DeliveryProvider="SYMBEE", TaskType="WEBCHAT", MediaLocation=f"sc-reporting/{key}")
+    centre.arrives(interaction_object(HOUR, chat))
+    centre.run(with_transcripts=True)
+    assert [row["transcript_status"] for row in centre.rows(INTERACTION)] == ["MISSING"]
+    transcript = {"ActivityType": "CHAT_TRANSCRIPT", "SessionId": "s", "Transcript": []}
+    centre.arrives({f"symbee/{key}": text([transcript])})
+    assert centre.run(with_transcripts=True).dates == ["2025-03-04"]
+    assert [row["transcript_status"] for row in centre.rows(INTERACTION)] == ["PRESENT"]
 
 
 def test_jobs_one_by_one_give_what_daily_gives(centre: Centre) -> None:

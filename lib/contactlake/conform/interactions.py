@@ -19,6 +19,11 @@ def conversation_id() -> Column:
     )
 
 
+def media_key() -> Column:
+    """The key of the transcript that an interaction names, within its archive: its media_location behind the bucket."""
+    return F.substring(F.col("media_location"), F.locate("/", "media_location") + 1, 1 << 20)
+
+
 def _sum_of_known(*names: str) -> Column:
     """The sum of columns, null parts 0; null where all of the agent's clocks are."""
     is_any_known = F.coalesce("active_ms", "parked_ms", "wrap_ms").isNotNull()
@@ -34,9 +39,8 @@ def interactions(judged: DataFrame, transcript_keys: DataFrame) -> DataFrame:
     `transcript_keys` (media_key): the transcripts that the lake has.
     """
     known = transcript_keys.select(F.col("media_key").alias("known_media_key"))
-    media_key = F.substring(F.col("media_location"), F.locate("/", "media_location") + 1, 1 << 20)
     joined = F.col("is_joined")
-    with_transcripts = judged.join(known, media_key == F.col("known_media_key"), how="left")
+    with_transcripts = judged.join(known, media_key() == F.col("known_media_key"), how="left")
     return with_transcripts.select(
         F.lit("symbee").alias("source"),
         F.col("task_id").alias("interaction_id"),
