@@ -19,6 +19,8 @@ def shipped_settings() -> Path:
 
 def prepare(configuration: Configuration) -> None:
     """Points Spark at its settings, unless the surroundings have done so: S3 support only for a lake on S3."""
+    if os.environ.get("PYSPARK_GATEWAY_PORT"):  # spark-submit is there already, and so are the platform's settings
+        return
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     if os.environ.get("SPARK_CONF_DIR"):
         return

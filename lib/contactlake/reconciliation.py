@@ -10,8 +10,8 @@ from datetime import datetime
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
+from contactlake.conform.contacts import contact_ended_at, milliseconds_between
 from contactlake.conform.symbee import business_date, symbee_channel, symbee_environment
-from contactlake.feeds.connect import CONTACT_ENDS
 from contactlake.feeds.symbee import DIALLED
 from contactlake.tables.conformed import RECONCILIATION
 
@@ -45,16 +45,6 @@ _CONTACT_COLUMNS = (
     "queue_ms",
 )
 """What an interaction is compared with, and takes, of its contact."""
-
-
-def contact_ended_at(prefix: str = "") -> Column:
-    """A contact's end: the end of after-contact work, else the best that is known."""
-    return F.coalesce(*(F.col(f"{prefix}{name}") for name in CONTACT_ENDS))
-
-
-def milliseconds_between(later: Column, earlier: Column) -> Column:
-    """`later` less `earlier` in whole milliseconds; null where either is."""
-    return F.unix_millis(later) - F.unix_millis(earlier)
 
 
 def is_contact_expected() -> Column:

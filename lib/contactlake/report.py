@@ -27,13 +27,12 @@ from contactlake.config import Configuration
 from contactlake.errors import ConfigurationError, StorageError
 from contactlake.history import PastRun, last_complete_run
 from contactlake.session import get_session
-from contactlake.store import Lake
+from contactlake.store import MARKER, Lake
 from contactlake.tables.conformed import STATUSES
 from contactlake.tables.declaration import Table
 from contactlake.tables.gold import HANDLE_DAILY, QUEUE_DAILY, RECONCILIATION_DAILY, SERVICE_LEVEL_DAILY
 from contactlake.tables.ops import INGEST_COUNT, PENDING_DATE, QUARANTINE
 
-_MARKER = "_contactlake.json"
 """At the root of every lake."""
 _PLAIN_WIDTH = 100
 """Columns that are used where no terminal says how wide it is."""
@@ -86,7 +85,7 @@ def show(configuration: Configuration, first: date | None, last: date | None) ->
     """
     s3 = configuration.storage.s3
     root = open_store(configuration.lake.root, S3Options(s3.endpoint, s3.path_style, s3.region))
-    if root.head(_MARKER) is None:  # told before Spark is started for nothing
+    if root.head(MARKER) is None:  # told before Spark is started for nothing
         raise _no_lake(root.uri)
     with _engine_chatter_on_stderr():
         lake = Lake(get_session(configuration, "summary"), root)

@@ -149,7 +149,7 @@ class Run:
     def _probe_archives(self) -> None:
         """Raises `StorageError` for an archive that is not there, before anything is started or written."""
         for section, entry in zip(self._configuration.feed, self._entries, strict=True):
-            next(iter(entry.store.list(section.prefix)), None)
+            entry.store.probe(section.prefix)
 
     def _open(self, spark: SparkSession) -> PastRun | None:
         lake = self._lake

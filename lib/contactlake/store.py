@@ -3,7 +3,7 @@
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import partial
 from itertools import count
@@ -18,13 +18,15 @@ from pyspark.sql.types import StructType
 
 from contactlake.archive.storage import ObjectStore
 from contactlake.concurrency import concurrently
+from contactlake.digest import digest
 from contactlake.errors import StorageError
 from contactlake.feeds.arrow_schema import arrow_schema
 from contactlake.tables import SCHEMA_VERSION, TABLES
 from contactlake.tables.declaration import Table
 
 _COMMIT = re.compile(r"(\d{20})\.json$")
-_MARKER = "_contactlake.json"
+MARKER = "_contactlake.json"
+"""At a lake's root: the version of the declarations that wrote it."""
 _FENCE_APP = "contactlake"
 _WRITES_PER_LEASE = 1_000_000
 
@@ -58,9 +60,9 @@ class Lake:
 
     def check_marker(self) -> None:
         """Raises `StorageError` where the lake was written by a newer version of the tables."""
-        if self.store.head(_MARKER) is None:
+        if self.store.head(MARKER) is None:
             return
-        marker = json.loads(self.store.read(_MARKER))
+        marker = json.loads(self.store.read(MARKER))
         if marker["schema_version"] > SCHEMA_VERSION:
             raise StorageError(
                 f"the lake {self.store.uri} was written by a newer contactlake"
@@ -78,8 +80,8 @@ class Lake:
                     f"{self.path(table)} holds files but no Delta table", "move them away or name another lake.root"
                 )
         concurrently(partial(self._create, table) for table in missing)
-        if self.store.head(_MARKER) is None:
-            self.store.write(_MARKER, json.dumps({"schema_version": SCHEMA_VERSION}).encode())
+        if self.store.head(MARKER) is None:
+            self.store.write(MARKER, json.dumps({"schema_version": SCHEMA_VERSION}).encode())
 
     def _create(self, table: Table) -> None:
         """Makes an empty table: its first commit, as the Delta protocol writes it down.
@@ -260,10 +262,9 @@ def _first_line(fault: Exception) -> str:
 
 def _fingerprints(rows: DataFrame, table: Table) -> dict[date, tuple[int, int, int]]:
     """Per business date: how many rows, and two sums over their hashes; equal rows give equal figures."""
-    compared: Iterable[str] = [column.name for column in table.columns if not column.is_volatile]
-    digest = F.xxhash64(*(F.col(f"`{name}`") for name in compared))
+    compared = [column.name for column in table.columns if not column.is_volatile]
     figures = (
-        rows.select("business_date", digest.alias("digest"))
+        rows.select("business_date", digest(compared).alias("digest"))
         .groupBy("business_date")
         .agg(
             F.count(F.lit(1)).alias("rows"),

@@ -187,5 +187,6 @@ def test_daily_from_the_command_and_from_spark_submit(archive: Path) -> None:
         timeout=600,
     )
     assert submitted.returncode == 3, submitted.stderr
-    assert "ingest_count.quarantined_share_symbee" in submitted.stderr
+    # spark-submit puts what the job says on stderr onto its own stdout, before the summary.
+    assert "ingest_count.quarantined_share_symbee" in "\n".join(submitted.stdout.splitlines()[:-1])
     assert json.loads(submitted.stdout.splitlines()[-1])["verdict"] == "failed"

@@ -7,7 +7,7 @@ import shutil
 import stat
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,6 +52,9 @@ class DirectoryStore:
 
     def uri_of(self, key: str) -> str:
         return f"{self.uri.rstrip('/')}/{key}"
+
+    def probe(self, prefix: str) -> None:
+        next(self.list(prefix), None)  # walks no further than its first file
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         with _refusals(self.uri):
@@ -154,6 +157,11 @@ class DirectoryStore:
         if not prefix:
             raise ValueError("an empty prefix would delete the whole store")
         self.delete(found.key for found in self.list(prefix))
+        if prefix.endswith("/"):  # what is left are empty folders, which no key tells of
+            folder = self._path(prefix.rstrip("/"))
+            for emptied in (*sorted(folder.rglob("*"), reverse=True), folder):
+                with suppress(OSError):  # not there any more, or somebody has put something in
+                    emptied.rmdir()
 
     def now(self) -> datetime:
         with _refusals(self.uri), _staged(self.root, io.BytesIO(b"now")) as staged:

@@ -62,6 +62,10 @@ class S3Store:
         # S3 sorts by key; servers over a file system sort folder by folder.
         yield from sorted(found, key=attrgetter("key"))
 
+    def probe(self, prefix: str) -> None:
+        with refusals(self.uri_of(prefix)):
+            self._client.list_objects_v2(Bucket=self.bucket, Prefix=self._full(prefix), MaxKeys=1)
+
     def list_many(self, prefixes: Iterable[str]) -> Iterator[ObjectInfo]:
         return list_in_parallel(self, prefixes)
 

@@ -77,6 +77,9 @@ class ObjectStore(Protocol):
         directory is a `StorageError`.
         """
 
+    def probe(self, prefix: str) -> None:
+        """One small request: raises `StorageError` where `prefix` cannot be listed."""
+
     def list_many(self, prefixes: Iterable[str]) -> Iterator[ObjectInfo]:
         """`list` of each prefix in the order given, several at a time.
 

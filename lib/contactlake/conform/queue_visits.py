@@ -3,9 +3,9 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from contactlake.conform.contacts import contact_ended_at, milliseconds_between
 from contactlake.conform.interactions import conversation_id
 from contactlake.conform.symbee import business_date, is_handled
-from contactlake.reconciliation import contact_ended_at, milliseconds_between
 from contactlake.tables.conformed import QUEUE_VISIT
 
 

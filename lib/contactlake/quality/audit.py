@@ -11,6 +11,7 @@ import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from contactlake.digest import digest
 from contactlake.quality.rules import KEY_RULE, balance_name, row_rules
 from contactlake.tables.declaration import Table
 
@@ -54,13 +55,11 @@ def audit(frames: Mapping[Table, DataFrame]) -> list[Audited]:
             F.coalesce(F.expr(aggregate).cast("bigint"), F.lit(0).cast("bigint"))
             for _, _, aggregate in _totals(table, gold)
         ]
-        key = F.struct(*(F.col(f"`{name}`") for name in table.key))
         queries.append(
             frame.groupBy("business_date").agg(
                 F.lit(table.path).alias("audited"),
                 F.count(F.lit(1)).alias("rows"),
-                # A struct is never null, so that keys with a null part count too; hashes keep the set small.
-                F.size(F.collect_set(F.xxhash64(key))).alias("keys"),
+                F.size(F.collect_set(digest(table.key))).alias("keys"),
                 F.array(*broken).alias("broken"),
                 (F.array(*totals) if totals else F.array().cast("array<bigint>")).alias("totals"),
             )

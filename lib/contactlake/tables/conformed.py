@@ -177,7 +177,6 @@ AGENT = Table(
         instant("last_seen_at", "The latest instant at which a record names the agent.", required=True),
         text("agent_hierarchy", "The reporting hierarchy that was named last."),
     ),
-    checks=(Check("first seen is not after last seen", "first_seen_at <= last_seen_at"),),
 )
 
 CONFORMED_TABLES = (RECONCILIATION, INTERACTION, QUEUE_VISIT, AGENT)

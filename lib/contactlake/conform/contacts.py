@@ -1,0 +1,16 @@
+"""What a contact's instants mean: each rule once, as a column."""
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F  # noqa: N812
+
+from contactlake.feeds.connect import CONTACT_ENDS
+
+
+def contact_ended_at(prefix: str = "") -> Column:
+    """A contact's end: the end of after-contact work, else the best that is known."""
+    return F.coalesce(*(F.col(f"{prefix}{name}") for name in CONTACT_ENDS))
+
+
+def milliseconds_between(later: Column, earlier: Column) -> Column:
+    """`later` less `earlier` in whole milliseconds; null where either is."""
+    return F.unix_millis(later) - F.unix_millis(earlier)
