@@ -61,6 +61,7 @@ def known_expectations(feeds: Collection[str]) -> set[str]:
 
 
 _CONSERVATION = "records_are_conserved"
+_COUNTS = ("inserted", "updated", "duplicate", "ignored", "quarantined")
 
 
 def _limit_name(feed: str) -> str:
@@ -96,39 +97,46 @@ def audit_candidates(found: Candidates) -> list[Audited]:
     return audit({**found.gold, **found.conformed})
 
 
-def limits(lake: Lake, found: Candidates | None, counts: Sequence[Mapping[str, Any]], rules: GateRules) -> list[Limit]:
+def limits(lake: Lake, found: Candidates | None, rules: GateRules) -> list[Limit]:
     """Figures of the run as a whole: conservation, the quarantined share, and what may be missing."""
-    unbalanced = sum(
-        row["records"] != row["inserted"] + row["updated"] + row["duplicate"] + row["ignored"] + row["quarantined"]
-        or min(row["inserted"], row["updated"], row["duplicate"], row["ignored"], row["quarantined"]) < 0
-        for row in counts
-    )
-    found_limits = [Limit(INGEST_COUNT.name, _CONSERVATION, unbalanced, 0, Severity.CRITICAL)]
-    found_limits += _quarantined_shares(lake, rules)
+    figures = _accounts(lake, rules)
     if found is not None:
-        found_limits += _missing(lake, found, rules)
-    return found_limits
+        figures += _missing(lake, found, rules)
+    return figures
 
 
-def _quarantined_shares(lake: Lake, rules: GateRules) -> list[Limit]:
-    """Per feed, the share of quarantined records since the last publication."""
+def _accounts(lake: Lake, rules: GateRules) -> list[Limit]:
+    """Of all records since the last publication: whether each is in exactly one count, and each feed's refused share."""
     published = lake.read(RUN).where("status = 'SUCCEEDED' and job in ('daily', 'measure')")
     last = published.agg(F.max("run_id").alias("run_id")).first()
     since = last["run_id"] if last is not None else None
     counted = lake.read(INGEST_COUNT)
     if since is not None:
         counted = counted.where(F.col("run_id") > since)
-    totals = counted.groupBy("feed").agg(F.sum("records").alias("records"), F.sum("quarantined").alias("refused"))
-    return [
-        Limit(
-            INGEST_COUNT.name,
-            f"{_QUARANTINED_SHARE}_{row['feed']}",
-            row["refused"] / row["records"],
-            rules.max_quarantined_share,
-            Severity.CRITICAL,
+    conserved = " and ".join(f"({check.holds})" for check in INGEST_COUNT.checks)
+    totals = (
+        counted.groupBy("feed")
+        .agg(
+            F.sum("records").alias("records"),
+            F.sum("quarantined").alias("refused"),
+            F.count_if(~F.expr(f"{conserved} and least({', '.join(_COUNTS)}) >= 0")).alias("unbalanced"),
         )
-        for row in totals.collect()
-        if row["records"] >= _JUDGED_FROM_RECORDS
+        .collect()
+    )
+    unbalanced = sum(row["unbalanced"] for row in totals)
+    return [
+        Limit(INGEST_COUNT.name, _CONSERVATION, unbalanced, 0, Severity.CRITICAL),
+        *(
+            Limit(
+                INGEST_COUNT.name,
+                f"{_QUARANTINED_SHARE}_{row['feed']}",
+                row["refused"] / row["records"],
+                rules.max_quarantined_share,
+                Severity.CRITICAL,
+            )
+            for row in totals
+            if row["records"] >= _JUDGED_FROM_RECORDS
+        ),
     ]
 
 

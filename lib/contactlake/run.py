@@ -338,7 +338,7 @@ class Run:
                 if dates:
                     found = candidates(self._lake, dates, self._configuration.service_level.thresholds_seconds)
                     audited = audit_candidates(found)
-                figures = limits(self._lake, found, self._counts, rules)
+                figures = limits(self._lake, found, rules)
             with self._step("judge"):
                 results = judge_and_report(audited, figures, self._docs())
                 write_results(self._lake, results, rules, self._record.run_id)
