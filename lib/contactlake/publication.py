@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
@@ -106,7 +105,7 @@ def limits(lake: Lake, found: Candidates | None, rules: GateRules) -> list[Limit
 
 
 def _accounts(lake: Lake, rules: GateRules) -> list[Limit]:
-    """Of all records since the last publication: whether each is in exactly one count, and each feed's refused share."""
+    """Of all records since the last publication: is each in exactly one count, and what share of a feed was refused."""
     published = lake.read(RUN).where("status = 'SUCCEEDED' and job in ('daily', 'measure')")
     last = published.agg(F.max("run_id").alias("run_id")).first()
     since = last["run_id"] if last is not None else None
