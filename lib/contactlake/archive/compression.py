@@ -15,6 +15,10 @@ import zstandard
 from isal import igzip, isal_zlib
 
 _CHUNK = 1 << 20
+_ZSTD_FEED = 1 << 10
+"""Compressed bytes given to zstd at once: four of them can stand for 128 KiB of text."""
+_SNAPPY_RATIO = 24
+"""Snappy never makes more of a byte than this."""
 _IN_MEMORY = 64 << 20
 """Text up to this size is held in memory, longer text in a temporary file that is mapped."""
 
@@ -22,6 +26,7 @@ _GZIP = b"\x1f\x8b"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _SNAPPY_FRAMED = b"\xff\x06\x00\x00sNaPpY"
+_HADOOP_SNAPPY_NAMES = (".snappy", ".hsnappy")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 Text = bytes | mmap.mmap
@@ -65,21 +70,38 @@ class _Spool:
 
 
 class _Source(io.RawIOBase):
-    """A stream whose reads are short only at its end."""
+    """A stream whose reads are short only at its end, and which remembers its own `fault`."""
 
     def __init__(self, stream: BinaryIO) -> None:
         super().__init__()
         self._stream = stream
+        self.fault: Exception | None = None
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]
         filled = 0
-        while filled < len(buffer) and (part := self._stream.read(len(buffer) - filled)):
-            buffer[filled : filled + len(part)] = part
-            filled += len(part)
+        try:
+            while filled < len(buffer) and (part := self._stream.read(len(buffer) - filled)):
+                buffer[filled : filled + len(part)] = part
+                filled += len(part)
+        except Exception as fault:
+            self.fault = fault
+            raise
         return filled
+
+
+def _exactly(source: io.BufferedReader, length: int) -> bytes:
+    """The next `length` bytes. Memory is taken as they come: a length that is made up costs nothing."""
+    parts = []
+    while length > 0:
+        part = source.read(min(length, _CHUNK))
+        if not part:
+            raise EOFError("cut short")
+        parts.append(part)
+        length -= len(part)
+    return b"".join(parts)
 
 
 def _plain(source: io.BufferedReader) -> Iterator[bytes]:
@@ -88,7 +110,7 @@ def _plain(source: io.BufferedReader) -> Iterator[bytes]:
 
 
 def _gzip(source: io.BufferedReader) -> Iterator[bytes]:
-    with igzip.IGzipFile(fileobj=source, mode="rb") as member:
+    with igzip.IGzipFile(fileobj=source, mode="rb") as member:  # type: ignore[no-untyped-call]
         while chunk := member.read(_CHUNK):
             yield chunk
 
@@ -98,22 +120,34 @@ def _zip(source: io.BufferedReader) -> Iterator[bytes]:
     try:
         for chunk in _plain(source):
             spool.write(chunk)
-        with zipfile.ZipFile(spool.file()) as archive:
+        yield from _unzipped(spool.file())
+    finally:
+        spool.close()
+
+
+def _unzipped(file: IO[bytes]) -> Iterator[bytes]:
+    try:
+        with zipfile.ZipFile(file) as archive:
             for member in archive.infolist():
                 if member.is_dir():
                     continue
+                length = 0
                 with archive.open(member) as content:
                     while chunk := content.read(_CHUNK):
+                        length += len(chunk)
                         yield chunk
-    finally:
-        spool.close()
+                if length != member.file_size:
+                    raise EOFError("a member is cut short")  # noqa: TRY301 - zipfile itself lets it pass
+    except Exception as fault:
+        # Corrupt, encrypted, of an unknown compression: zipfile and its decompressors raise all kinds of errors.
+        raise zipfile.BadZipFile(type(fault).__name__) from fault
 
 
 def _zstd(source: io.BufferedReader) -> Iterator[bytes]:
     decompressor = zstandard.ZstdDecompressor()
     frame = decompressor.decompressobj()
     is_begun = False
-    while chunk := source.read(_CHUNK):
+    while chunk := source.read(_ZSTD_FEED):
         while chunk:
             is_begun = True
             yield frame.decompress(chunk)
@@ -130,10 +164,7 @@ def _framed_snappy(source: io.BufferedReader) -> Iterator[bytes]:
     while header := source.read(4):
         if len(header) < 4:
             raise EOFError("a chunk's header is cut short")
-        length = int.from_bytes(header[1:], "little")
-        body = source.read(length)
-        if len(body) < length:
-            raise EOFError("a chunk is cut short")
+        body = _exactly(source, int.from_bytes(header[1:], "little"))
         if header[0] in (0x00, 0x01):
             yield bytes(cramjam.snappy.decompress(_SNAPPY_FRAMED + header + body))
         elif 0x02 <= header[0] <= 0x7F:
@@ -145,12 +176,12 @@ def _hadoop_snappy(source: io.BufferedReader) -> Iterator[bytes]:
         (remaining,) = struct.unpack(">I", header)
         while remaining > 0:
             (length,) = struct.unpack(">I", source.read(4))
-            body = source.read(length)
-            if len(body) < length:
-                raise EOFError("a block is cut short")
-            chunk = bytes(cramjam.snappy.decompress_raw(body))
-            if not chunk or len(chunk) > remaining:
+            body = _exactly(source, length)
+            if cramjam.snappy.decompress_raw_len(body) > min(remaining, _SNAPPY_RATIO * length):
                 raise ValueError("a block is not as long as it says")
+            chunk = bytes(cramjam.snappy.decompress_raw(body))
+            if not chunk:
+                raise ValueError("an empty block")
             remaining -= len(chunk)
             yield chunk
 
@@ -158,13 +189,11 @@ def _hadoop_snappy(source: io.BufferedReader) -> Iterator[bytes]:
 _CORRUPT: tuple[type[Exception], ...] = (
     EOFError,
     ValueError,
-    RuntimeError,  # a zip's member is encrypted
-    NotImplementedError,  # a zip's member has an unknown compression
     struct.error,
     zipfile.BadZipFile,
     zstandard.ZstdError,
     igzip.BadGzipFile,
-    isal_zlib.error,
+    isal_zlib.error,  # type: ignore[assignment]
     ZlibError,
     cramjam.DecompressionError,
 )
@@ -179,7 +208,7 @@ def _format(head: bytes, name: str) -> tuple[str, Callable[[io.BufferedReader], 
         return "zstd", _zstd
     if head.startswith(_SNAPPY_FRAMED):
         return "framed Snappy", _framed_snappy
-    if name.endswith(".snappy"):
+    if name.endswith(_HADOOP_SNAPPY_NAMES):
         return "Hadoop Snappy", _hadoop_snappy
     return "plain", _plain
 
@@ -192,7 +221,8 @@ def open_text(stream: BinaryIO, name: str, limit: int) -> Iterator[Text]:
     decompressed and checked, so that a corrupt object yields no record. `limit`: bytes of decompressed text.
     Raises `UnreadableObject` where the object is corrupt or larger; errors of `stream` itself pass through.
     """
-    source = io.BufferedReader(_Source(stream), _CHUNK)
+    raw = _Source(stream)
+    source: io.BufferedReader = io.BufferedReader(raw, _CHUNK)
     head = source.peek(len(_SNAPPY_FRAMED))
     label, decompress = _format(head, name)
     spool = _Spool(limit)
@@ -201,6 +231,8 @@ def open_text(stream: BinaryIO, name: str, limit: int) -> Iterator[Text]:
             for chunk in decompress(source):
                 spool.write(chunk)
         except _CORRUPT as fault:
+            if raw.fault is not None:
+                raise raw.fault from None
             raise UnreadableObject(f"corrupt {label}: {type(fault).__name__}") from fault
         text = spool.text()
         try:

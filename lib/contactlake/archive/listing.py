@@ -13,7 +13,12 @@ from zoneinfo import ZoneInfo
 
 from contactlake.archive.storage import ObjectInfo, ObjectStore
 
-_FIELDS = {"%Y": r"(?P<year>[0-9]{4})", "%m": r"(?P<month>[0-9]{2})", "%d": r"(?P<day>[0-9]{2})", "%H": r"(?P<hour>[0-9]{2})"}
+_FIELDS = {
+    "%Y": r"(?P<year>[0-9]{4})",
+    "%m": r"(?P<month>[0-9]{2})",
+    "%d": r"(?P<day>[0-9]{2})",
+    "%H": r"(?P<hour>[0-9]{2})",
+}
 
 
 @dataclass(frozen=True)
@@ -68,9 +73,11 @@ def list_place(store: ObjectStore, place: Place, window: Window) -> Listing:
     listing = Listing()
     pattern = place.pattern()
     infos: Iterable[ObjectInfo]
+    earliest: datetime | None = None
     if window.start is None or not place.layout:
         infos = store.list(place.prefix)
     else:
+        earliest = _floor(window.start, place)
         infos = store.list_many(sorted(set(_prefixes(place, window.start, window.end))))
     for info in infos:
         match = pattern.fullmatch(info.key)
@@ -82,25 +89,23 @@ def list_place(store: ObjectStore, place: Place, window: Window) -> Listing:
         if arrival is None:
             listing.skipped["not in the layout"] += 1
             continue
-        if place.layout and (arrival > window.end or (window.start and arrival < _floor(window.start, place))):
+        if place.layout and (arrival > window.end or (earliest is not None and arrival < earliest)):
             continue
         listing.objects.append(ArchiveObject(info.key, info.size, info.etag, arrival, info.modified_at))
     return listing
 
 
 def _reason_to_skip(match: re.Match[str] | None, info: ObjectInfo, behind_prefix: str) -> str | None:
-    parts = behind_prefix.split("/")
-    if any(part.endswith("-failed") for part in parts[:-1]):
+    if any(folder.endswith("-failed") for folder in behind_prefix.split("/")[:-1]):
         return "Firehose's error output"
-    if match is None:
-        return "not in the layout"
-    if any(part.startswith((".", "_")) for part in match["name"].split("/")):
+    name = behind_prefix if match is None else match["name"]
+    if any(part.startswith((".", "_")) for part in name.split("/")):
         return "hidden or a marker"
     if info.key.endswith("/"):
         return "a folder"
     if info.size == 0:
         return "empty"
-    return None
+    return "not in the layout" if match is None else None
 
 
 def _arrival(match: re.Match[str], place: Place, info: ObjectInfo) -> datetime | None:
@@ -126,7 +131,8 @@ def _step(place: Place) -> timedelta:
 
 def _floor(moment: datetime, place: Place) -> datetime:
     """The start of the layout's hour, day, month or year that `moment` lies in."""
-    local = moment.astimezone(ZoneInfo(place.timezone)).replace(minute=0, second=0, microsecond=0)
+    # The first of two equal hours, as an hour in a path is read.
+    local = moment.astimezone(ZoneInfo(place.timezone)).replace(minute=0, second=0, microsecond=0, fold=0)
     if "%H" not in place.layout:
         local = local.replace(hour=0)
     if "%d" not in place.layout:

@@ -5,32 +5,40 @@ values follow one another with nothing, white space or the two characters `\\n` 
 array. Where decoding fails, the text up to the next record start is one faulty record, and decoding goes on there.
 """
 
-import json
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from contactlake.archive.compression import Text, text_start
+from contactlake.archive.json_values import Cut, Malformed, decode_first, hopeless_starts
 
-MAX_DEPTH = 512
-"""A value nested deeper is not decoded."""
-
-_WINDOW = 1 << 16
-_LONGEST_BLOCK = 1 << 26
-_SEPARATORS = re.compile(rb"(?:[ \t\r\n]|\\n)*")
-_WHITE_SPACE = re.compile(rb"[ \t\r\n]*")
-_TRAILING_SEPARATORS = re.compile(rb"(?:[ \t\r\n]|\\n)+\Z")
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
-
-
-class Number(str):
-    """A JSON number as its text: nothing of it is lost before somebody knows what it should be."""
-
-    __slots__ = ()
+_SMALLEST_WINDOW = 1 << 8
+_LARGEST_WINDOW = 1 << 16
+"""So much is looked at first, about twice a value's usual length, where no record start is nearer."""
+_LONGEST_SPAN = 1 << 26
+_MOST_PIECES = 10_000
+_FAR = 512
+"""A value that fails within so many bytes is not worth a closer look at what lies in it."""
+_SEPARATORS = re.compile(rb"(?:[ \t\r\n]++|\\n)*+")
+_WHITE_SPACE = re.compile(rb"[ \t\r\n]*+")
+_WHITE = frozenset(b" \t\r\n")
+_BRACKET, _CLOSED, _COMMA, _LETTER_N, _BACKSLASH = b"[},n\\"
 
 
-@dataclass(frozen=True)
+class Span(NamedTuple):
+    """A stretch of text from a record start to before the next, closed like a record: most likely exactly one.
+
+    Decoding stands at its start, and no value in it reaches behind its end. A decoder that finds one object in it,
+    and nothing else, has found the record; where it does not, `Splitter.records` tells what the stretch holds.
+    """
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One record of a text: `text[start:end]`. `fault` says why it has no `value`."""
 
@@ -40,34 +48,16 @@ class Record:
     fault: str | None = None
 
 
+class NotAnArray(Exception):
+    """The text is not one array up to its end after all."""
+
+
 def record_start(key: str) -> re.Pattern[bytes]:
     """What a record of a feed begins with: `{`, white space, its first key.
 
     An unescaped quote cannot stand inside a JSON string, so this never matches inside one.
     """
-    return re.compile(rb'\{[ \t\r\n]*"' + re.escape(key.encode()) + rb'"')
-
-
-class _Malformed(Exception):
-    """The text at this place is no JSON value."""
-
-
-class _Cut(Exception):
-    """The value goes on behind the window that was looked at."""
-
-
-def _refuse_constant(name: str) -> None:
-    raise _Malformed(f"{name} is not JSON")
-
-
-_DECODER = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=_refuse_constant)
-
-
-def strip_separators(segment: bytes) -> bytes:
-    """`segment` without the separators at its end."""
-    if segment.endswith(b"}"):
-        return segment
-    return _TRAILING_SEPARATORS.sub(b"", segment)
+    return re.compile(rb'\{[ \t\r\n]*+"' + re.escape(key.encode()) + rb'"')
 
 
 def skip_separators(text: Text, position: int) -> int:
@@ -75,186 +65,209 @@ def skip_separators(text: Text, position: int) -> int:
     return match.end() if match else position
 
 
-def _next_start(text: Text, position: int, start: re.Pattern[bytes]) -> int:
-    match = start.search(text, position)
-    return match.start() if match else len(text)
-
-
-def has_lone_surrogate(text: str) -> bool:
-    """Whether a `\\u` escape in JSON text stands for half a character."""
-    high_ends_at = -1
-    for escape in _ESCAPE.finditer(text):
-        code = int(escape.group(1), 16) if escape.group(1) else 0
-        if 0xDC00 <= code <= 0xDFFF and escape.start() == high_ends_at:
-            high_ends_at = -1
-            continue
-        if high_ends_at >= 0 or 0xDC00 <= code <= 0xDFFF:
-            return True
-        if 0xD800 <= code <= 0xDBFF:
-            high_ends_at = escape.end()
-    return high_ends_at >= 0
-
-
-def _is_too_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [
-            child
-            for container in level
-            if isinstance(container, dict | list)
-            for child in (container.values() if isinstance(container, dict) else container)
-        ]
-    return any(isinstance(child, dict | list) for child in level)
-
-
-def _decode_window(window: bytes, is_last: bool) -> tuple[Any, int, str]:
-    """The value at the start of `window`, its length in bytes and its text; raises `_Cut` or `_Malformed`."""
-    text = window.decode("utf-8", "surrogateescape")
-    try:
-        value, end = _DECODER.raw_decode(text)
-    except RecursionError as fault:
-        raise _Malformed("nested too deep") from fault
-    except json.JSONDecodeError as fault:
-        # A value that is only cut off fails at the window's very end, an unterminated string where it began, an
-        # escape that is cut within a few characters of the end.
-        near_end = fault.pos >= len(text.rstrip(" \t\r\n")) - 12
-        if not is_last and (near_end or fault.msg.startswith("Unterminated string")):
-            raise _Cut from fault
-        raise _Malformed(f"not JSON: {fault.msg}") from fault
-    if end == len(text) and not is_last and not isinstance(value, dict | list):
-        raise _Cut  # a number may have more digits
-    value_text = text[:end]
-    length = end if value_text.isascii() else len(value_text.encode("utf-8", "surrogateescape"))
-    return value, length, value_text
-
-
-def _decode_at(text: Text, position: int, start: re.Pattern[bytes]) -> Record:
-    """The value at `position`; raises `_Malformed`."""
-    size = _WINDOW
-    while True:
-        end = min(position + size, len(text))
-        if size == _WINDOW:
-            # Most records end where the next begins: look no further at first.
-            match = start.search(text, position + 1, end)
-            end = match.start() if match else end
-        try:
-            value, length, value_text = _decode_window(text[position:end], end == len(text))
-        except _Cut:
-            size *= 4
-            continue
-        if value_text.count("{") + value_text.count("[") > MAX_DEPTH and _is_too_deep(value):
-            raise _Malformed(f"nested deeper than {MAX_DEPTH}")
-        try:
-            value_text.encode("utf-8")
-        except UnicodeEncodeError:
-            return Record(position, position + length, fault="not UTF-8")
-        if "\\u" in value_text and has_lone_surrogate(value_text):
-            return Record(position, position + length, fault="a lone surrogate")
-        return Record(position, position + length, value)
-
-
-def _array_elements(text: Text, position: int, start: re.Pattern[bytes]) -> list[tuple[int, int]] | None:
-    """Where the elements of the one array that is the whole text lie; None where it is no such array."""
-    elements: list[tuple[int, int]] = []
-    position = _after_white_space(text, position + 1)
-    if text[position : position + 1] == b"]":
-        return elements if skip_separators(text, position + 1) == len(text) else None
-    while True:
-        try:
-            element = _decode_at(text, position, start)
-        except _Malformed:
-            return None
-        elements.append((element.start, element.end))
-        position = _after_white_space(text, element.end)
-        delimiter = text[position : position + 1]
-        if delimiter == b"]":
-            return elements if skip_separators(text, position + 1) == len(text) else None
-        if delimiter != b",":
-            return None
-        position = _after_white_space(text, position + 1)
-
-
-def _after_white_space(text: Text, position: int) -> int:
+def _skip_white_space(text: Text, position: int) -> int:
     match = _WHITE_SPACE.match(text, position)
     return match.end() if match else position
 
 
-@dataclass(frozen=True)
-class Block:
-    """A stretch of text that may be decoded at once: `segments` begin at the record starts in it.
-
-    `is_simple`: each segment looks like exactly one record, so that a decoder that finds as many values as there are
-    segments, all objects, has found the records. Otherwise the block must be decoded by `records`.
-    """
-
-    start: int
-    end: int
-    segments: tuple[bytes, ...]
-    is_simple: bool
-
-
-def array_records(text: Text, start: re.Pattern[bytes]) -> list[tuple[int, int]] | None:
-    """The spans of a text's records where the text is one top-level array, else None."""
-    position = skip_separators(text, text_start(text))
-    if text[position : position + 1] != b"[":
-        return None
-    return _array_elements(text, position, start)
+def _before_separators(text: Text, start: int, end: int) -> int:
+    """The end of what stands before the separators at the end of `text[start:end]`."""
+    while end > start:
+        last = text[end - 1]
+        if last in _WHITE:
+            end -= 1
+        elif last == _LETTER_N and end - start > 1 and text[end - 2] == _BACKSLASH:
+            end -= 2
+        else:
+            break
+    return end
 
 
-def block_at(text: Text, position: int, start: re.Pattern[bytes], size: int) -> Block:
-    """The block of about `size` bytes that begins at `position`, which is where decoding stands."""
-    end = _next_start(text, position + size, start) if position + size < len(text) else len(text)
-    first = skip_separators(text, position)
-    if end - position > _LONGEST_BLOCK:
-        return Block(position, end, (), is_simple=False)
-    starts = [match.start() for match in start.finditer(text, first, end)]
-    if not starts or starts[0] != first:
-        return Block(position, end, (), is_simple=False)
-    segments = tuple(
-        strip_separators(text[begin:stop]) for begin, stop in zip(starts, [*starts[1:], end], strict=True)
-    )
-    # A start inside a record follows `:`, `,` or `[`, so a segment that was cut there does not end in `}`.
-    return Block(position, end, segments, is_simple=all(segment.endswith(b"}") for segment in segments))
+def _before_white_space(text: Text, start: int, end: int) -> int:
+    while end > start and text[end - 1] in _WHITE:
+        end -= 1
+    return end
 
 
-def records(text: Text, position: int, until: int, start: re.Pattern[bytes]) -> Iterator[Record]:
-    """The records from `position` on, one by one and exactly, until one ends at or behind `until`."""
-    position = skip_separators(text, position)
-    while position < min(until, len(text)):
-        is_bracket = text[position : position + 1] == b"[" and position == skip_separators(text, text_start(text))
+class _Starts:
+    """Finds record starts; asked for places that go forward, it searches the text once."""
+
+    def __init__(self, text: Text, start: re.Pattern[bytes]) -> None:
+        self._text = text
+        self._start = start
+        self._from = self._found = -1
+
+    def at_or_behind(self, position: int) -> int:
+        """The first record start that is not before `position`, else the text's end."""
+        if not self._from <= position <= self._found:
+            match = self._start.search(self._text, position)
+            self._from, self._found = position, match.start() if match else len(self._text)
+        return self._found
+
+
+class Splitter:
+    """The records of one text, whose feed's records begin with `start`."""
+
+    def __init__(self, text: Text, start: re.Pattern[bytes]) -> None:
+        self._text = text
+        self._start = start
+        self._next_starts = _Starts(text, start)
+        self._block_ends = _Starts(text, start)
+        self._window = _SMALLEST_WINDOW
+        self._hopeless: set[int] = set()
+        self.begin = skip_separators(text, text_start(text))
+        """Where the first record begins, or the array that holds them all."""
+        self.begins_with_bracket = text[self.begin : self.begin + 1] == b"["
+
+    def all(self) -> Iterator[Record]:
+        """Every record of the text, one by one."""
+        yield from self.elements() if self.is_array() else self.records(self.begin, len(self._text))
+
+    def records(self, position: int, until: int) -> Iterator[Record]:
+        """The records from `position` on, one by one, until one ends at or behind `until`.
+
+        Decoding must stand at `position`, and the text must not be an array.
+        """
+        position = skip_separators(self._text, position)
+        while position < min(until, len(self._text)):
+            try:
+                record = self._decode(position)
+            except Malformed as fault:
+                record = Record(position, self._next_starts.at_or_behind(position + 1), fault=fault.reason)
+            yield record
+            position = skip_separators(self._text, record.end)
+
+    def pieces(self, position: int, size: int) -> tuple[list[Span | Record], int]:
+        """About `size` bytes of the text from `position`, where decoding stands, and where it stands then.
+
+        What looks like a record is a `Span`; only what does not is decoded.
+        """
+        text = self._text
+        limit = min(position + size, len(text))
+        end = self._block_ends.at_or_behind(limit)
+        is_whole = end - position <= _LONGEST_SPAN
+        if not is_whole:
+            end = limit
+        starts = [match.start() for match in self._start.finditer(text, position, end)]
+        stops = [*starts[1:], end]
+        if not is_whole:
+            starts, stops = starts[:-1], stops[:-1]  # the last goes on behind the end
+        pieces: list[Span | Record] = []
+        position = skip_separators(text, position)
+        while position < limit and len(pieces) < _MOST_PIECES:
+            number = bisect_left(starts, position)
+            while number < len(starts) and starts[number] == position:
+                # A start inside a record follows `:`, `,` or `[`: what is cut there does not end in `}`.
+                stop = stops[number]
+                closed = stop if text[stop - 1] == _CLOSED else _before_separators(text, position, stop)
+                if text[closed - 1] != _CLOSED:
+                    break
+                pieces.append(Span(position, closed))
+                position = stop
+                number += 1
+            if position >= limit:
+                break
+            behind = bisect_right(starts, position)
+            for record in self.records(position, starts[behind] if behind < len(starts) else limit):
+                pieces.append(record)
+                position = record.end
+                if len(pieces) >= _MOST_PIECES:
+                    break
+            position = skip_separators(text, position)
+        return pieces, position
+
+    # --- a text that is one array ---
+
+    def is_array(self) -> bool:
+        """Whether the text is one array that decodes up to its end."""
+        if not self.begins_with_bracket:
+            return False
         try:
-            if is_bracket:  # the whole text was tried as one array before
-                raise _Malformed("an array that does not decode up to the end")
-            record = _decode_at(text, position, start)
-        except _Malformed as fault:
-            record = Record(position, _next_start(text, position + 1, start), fault=str(fault))
-        yield record
-        position = skip_separators(text, record.end)
+            for _ in self.elements():
+                pass
+        except NotAnArray:
+            return False
+        return True
 
+    def elements(self) -> Iterator[Record]:
+        """The elements of the array that the text is, one by one. Raises `NotAnArray` where it turns out not to be."""
+        text = self._text
+        position = _skip_white_space(text, self.begin + 1)
+        delimiter = text[position : position + 1]
+        while delimiter != b"]":
+            try:
+                record = self._decode(position)
+            except Malformed:
+                raise NotAnArray from None
+            yield record
+            position = _skip_white_space(text, record.end)
+            delimiter = text[position : position + 1]
+            if delimiter == b",":
+                position = _skip_white_space(text, position + 1)
+            elif delimiter != b"]":
+                raise NotAnArray
+        if skip_separators(text, position + 1) != len(text):
+            raise NotAnArray
 
-def decode(text: bytes) -> Any:
-    """The JSON value that `text` is, which is known to be one: numbers as `Number`."""
-    return _DECODER.decode(text.decode("utf-8"))
+    def element_spans(self, size: int) -> Iterator[list[Span]]:
+        """The elements of the text as spans, about `size` bytes at a time, where it looks like an array of records.
 
+        Raises `NotAnArray` where it does not. If each span holds one value and nothing else, it is an array.
+        """
+        text = self._text
+        stop = _before_separators(text, self.begin, len(text))
+        if text[stop - 1 : stop] != b"]":
+            raise NotAnArray
+        position = _skip_white_space(text, self.begin + 1)
+        spans: list[Span] = []
+        if self._next_starts.at_or_behind(position) != position:
+            raise NotAnArray
+        while position < len(text):
+            behind = self._next_starts.at_or_behind(position + 1)
+            end = stop - 1 if behind == len(text) else _before_white_space(text, position, behind) - 1
+            if behind < len(text) and text[end] != _COMMA:
+                raise NotAnArray
+            spans.append(Span(position, _before_white_space(text, position, end)))
+            position = behind
+            if position - spans[0].start >= size:
+                yield spans
+                spans = []
+        if spans:
+            yield spans
 
-def member_texts(text: str) -> dict[str, str]:
-    """The members of the JSON object that `text` is, each as the JSON text that stands there; the last counts."""
-    members: dict[str, str] = {}
-    position = _text_after_white_space(text, 1)
-    while text[position] != "}":
-        key, position = json.decoder.scanstring(text, position + 1, True)  # type: ignore[attr-defined]
-        position = _text_after_white_space(text, _text_after_white_space(text, position) + 1)
-        _, end = _DECODER.raw_decode(text, position)
-        members[key] = text[position:end]
-        position = _text_after_white_space(text, end)
-        if text[position] == ",":
-            position = _text_after_white_space(text, position + 1)
-    return members
+    def element(self, span: Span) -> Record:
+        """The one value that `span` holds. Raises `NotAnArray` where it holds something else."""
+        try:
+            record = self._decode(span.start)
+        except Malformed:
+            raise NotAnArray from None
+        if record.end != span.end:
+            raise NotAnArray
+        return record
 
+    # --- one value ---
 
-_TEXT_WHITE_SPACE = re.compile(r"[ \t\r\n]*")
-
-
-def _text_after_white_space(text: str, position: int) -> int:
-    match = _TEXT_WHITE_SPACE.match(text, position)
-    return match.end() if match else position
+    def _decode(self, position: int) -> Record:
+        """The value at `position`; raises `Malformed`."""
+        text = self._text
+        if position in self._hopeless:
+            raise Malformed("not JSON: what it lies in does not decode")
+        if position == self.begin and self.begins_with_bracket:
+            raise Malformed("an array that does not decode up to the end")
+        next_start = self._next_starts.at_or_behind(position + 1)
+        end = min(next_start, position + self._window)
+        while True:
+            try:
+                value, length, fault = decode_first(text[position:end], is_last=end == len(text))
+            except Cut:
+                end = min(position + 4 * (end - position), len(text))
+            except Malformed as malformed:
+                if next_start < end and (malformed.at is None or malformed.at > _FAR):
+                    # Record starts in it that cannot be decoded either must not be tried: a text of many starts
+                    # inside one another would be decoded over and over.
+                    hopeless = hopeless_starts(text, position, malformed.at)
+                    self._hopeless = {start for start in self._hopeless if start > position} | hopeless
+                raise
+            else:
+                self._window = min(max(2 * length, _SMALLEST_WINDOW), _LARGEST_WINDOW)
+                return Record(position, position + length, None if fault else value, fault)

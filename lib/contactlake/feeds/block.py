@@ -1,50 +1,40 @@
-"""Decoding records by the block: natively where all of them are plainly good, exactly where one is not.
+"""Decoding records by the block: natively where they are plainly good, exactly where one is not.
 
-`decode_text` gives every record of a text once, as a row of its table or as a quarantined record. Whole blocks go
-through Arrow's JSON reader; a block (or the half of it, and so on) in which that reader stumbles, and each row that is
-not plainly good, is read by `values.py`. Both ways give the same rows.
+`decode_text` gives every record of a text once, as a row of its table or as a quarantined record. What looks like a
+record goes through Arrow's JSON reader, a block at a time (`native.py`); what that reader does not take, and each row
+that is not plainly good, is split and read exactly (`records.py`, `values.py`). Both ways give the same rows.
 """
 
 import hashlib
-import io
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.json
 
-from contactlake.archive.compression import Text, text_start
-from contactlake.archive.records import (
-    MAX_DEPTH,
-    Block,
-    array_records,
-    block_at,
-    decode,
-    record_start,
-    records,
-)
-from contactlake.feeds.arrow_schema import arrow_schema
-from contactlake.feeds.record_type import ARROW_TYPES, Columns, Context, Feed, Field, Kind, RecordType, Refused
+from contactlake.archive.compression import Text
+from contactlake.archive.records import NotAnArray, Record, Span, Splitter, record_start
+from contactlake.feeds.native import FEWEST, Mask, plain_texts, read_native
+from contactlake.feeds.record_type import Columns, Context, Feed, RecordType, Refused
+from contactlake.feeds.rows import columns_of, table_of
 from contactlake.feeds.values import is_null, read_record, scalar_text
 
 BLOCK_BYTES = 1 << 20
-_SMALLEST_NATIVE = 16
-"""Fewer records than this are not worth another try of the native reader."""
-_PLAIN_TIMESTAMP = r"^(?:[1-9][0-9]{3}|0[1-9][0-9]{2})-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z$"
-_DAY_MS = 24 * 3600 * 1000
-_SECOND = pa.scalar(1_000_000, pa.int64())
-_OPENERS = np.zeros(256, dtype=bool)
-_OPENERS[[ord("{"), ord("[")]] = True
+RAW_BYTES = 1 << 20
+"""So much of a refused record is kept."""
+
+_HASHED_AT_ONCE = 1 << 24
 
 
 @dataclass(frozen=True)
 class Quarantined:
-    """A record that was refused: its bytes as they stand in the object, their hash (hex) and how many they are."""
+    """A record that was refused: its bytes as they stand in the object (`text`: the first `RAW_BYTES` of them, `sha256`
+    in hex and `size`: of all)."""
 
     ordinal: int
     record_type: str | None
@@ -53,10 +43,6 @@ class Quarantined:
     text: bytes
     sha256: str
     size: int
-
-
-def _quarantined(ordinal: int, record_type: str | None, reason: str, detail: str, text: bytes) -> Quarantined:
-    return Quarantined(ordinal, record_type, reason, detail, text, hashlib.sha256(text).hexdigest(), len(text))
 
 
 @dataclass
@@ -68,407 +54,211 @@ class Decoded:
     records: int = 0
 
 
-@dataclass(frozen=True)
-class _Segment:
-    ordinal: int
-    text: bytes
+Piece = Span | Record
+Expand = Callable[[Span], Sequence[Record]]
+"""Tells exactly which records a span holds."""
 
 
 def decode_text(text: Text, feed: Feed, context: Context) -> Iterator[Decoded]:
     """Every record of an object's text, block by block; ordinals count from 0 over the whole text."""
-    start = record_start(feed.first_key)
-    ordinal = 0
-    elements = array_records(text, start)
-    if elements is not None:
-        for begin in range(0, len(elements), 1000):
-            segments = [
-                _Segment(number, text[first:last])
-                for number, (first, last) in enumerate(elements[begin : begin + 1000], start=begin)
-            ]
-            yield _decode_segments(segments, feed, context, is_native=False)
-        return
-    position = text_start(text)
-    while position < len(text):
-        block = block_at(text, position, start, BLOCK_BYTES)
-        if block.is_simple and (decoded := _decode_block(block, ordinal, feed, context)) is not None:
-            position = block.end
-            ordinal += decoded.records
-            yield decoded
-            continue
-        decoded, position = _decode_exactly(text, position, block.end, start, ordinal, feed, context)
-        ordinal += decoded.records
-        yield decoded
-
-
-def _decode_exactly(
-    text: Text,
-    position: int,
-    until: int,
-    start: re.Pattern[bytes],
-    ordinal: int,
-    feed: Feed,
-    context: Context,
-) -> tuple[Decoded, int]:
-    """The records from `position` to `until`, and where decoding stands then.
-
-    Runs of records that decode are decoded by the block all the same: their boundaries are known now.
-    """
-    decoded = Decoded()
-    segments: list[_Segment] = []
-    end = position
-    for record in records(text, position, until, start):
-        end = record.end
-        if record.fault is not None:
-            decoded.quarantined.append(
-                _quarantined(ordinal, None, "UNDECODABLE", record.fault, text[record.start : record.end])
-            )
+    splitter = Splitter(text, record_start(feed.first_key))
+    if splitter.begins_with_bracket:
+        try:
+            yield from _decode_array(text, splitter, feed, context)
+        except NotAnArray:
+            pass
         else:
-            segments.append(_Segment(ordinal, text[record.start : record.end]))
-        ordinal += 1
-    if end == position:  # nothing but separators is left
-        return decoded, max(until, position + 1)
-    rest = _decode_segments(segments, feed, context, is_native=True)
-    rest.quarantined += decoded.quarantined
-    rest.records += len(decoded.quarantined)
-    return rest, end
+            return
+    reader = _BlockReader(text, feed, context)
+    position = splitter.begin
+    while position < len(text):
+        pieces, position = splitter.pieces(position, BLOCK_BYTES)
+        yield reader.read(pieces, lambda span: list(splitter.records(span.start, span.end)))
 
 
-def _decode_block(block: Block, ordinal: int, feed: Feed, context: Context) -> Decoded | None:
-    """The records of a simple block, or None where it has to be decoded exactly."""
-    joined = b"\n".join(block.segments)
-    if not _is_plain(joined, block.segments):
-        return None
-    segments = [_Segment(ordinal + number, text) for number, text in enumerate(block.segments)]
-    by_type = _by_type(segments, feed)
-    if None in by_type:
-        return None
-    decoded = Decoded(records=len(segments))
-    for record_type, members in by_type.items():
-        if record_type is None or not _decode_natively(members, feed, record_type, context, decoded):
-            return None
-    return decoded
-
-
-def _is_plain(joined: bytes, segments: Sequence[bytes]) -> bool:
-    """Whether nothing in the block needs a closer look: valid UTF-8, no surrogate escapes, nothing nested deep."""
-    if not joined.isascii():
-        try:
-            joined.decode("utf-8")
-        except UnicodeDecodeError:
-            return False
-    if b"\\ud" in joined or b"\\uD" in joined:
-        return False
-    openers = _OPENERS[np.frombuffer(joined, dtype=np.uint8)]
-    lengths = np.fromiter((len(segment) + 1 for segment in segments), dtype=np.int64, count=len(segments))
-    offsets = np.concatenate(([0], np.cumsum(lengths)[:-1]))
-    return bool(np.add.reduceat(openers, offsets, dtype=np.int64).max(initial=0) <= MAX_DEPTH)
-
-
-def _by_type(segments: Sequence[_Segment], feed: Feed) -> dict[RecordType | None, list[_Segment]]:
-    """The segments by record type; under None those whose type does not stand plainly at their start."""
-    if feed.type_key is None:
-        return {feed.record_types[0]: list(segments)}
-    names = "|".join(re.escape(record_type.name) for record_type in feed.record_types)
-    pattern = re.compile(
-        rb'\{[ \t\r\n]*"' + feed.type_key.encode() + rb'"[ \t\r\n]*:[ \t\r\n]*"(' + names.encode() + rb')"'
-    )
-    groups: dict[RecordType | None, list[_Segment]] = defaultdict(list)
-    types = {record_type.name.encode(): record_type for record_type in feed.record_types}
-    for segment in segments:
-        match = pattern.match(segment.text)
-        groups[types[match.group(1)] if match else None].append(segment)
-    return dict(groups)
-
-
-def _decode_natively(
-    segments: Sequence[_Segment], feed: Feed, record_type: RecordType, context: Context, decoded: Decoded
-) -> bool:
-    """Adds the records of one type to `decoded`; False where they are not one object each after all."""
-    if record_type.read is not None:
-        return False
-    table = _read_json(segments, record_type, context)
-    if table is None:
-        return False
-    if table.num_rows != len(segments):
-        return False
-    columns, good = _typed(table, record_type, context)
-    _add_rows(decoded, record_type, context, columns, segments, good)
-    if good is not None:
-        bad = np.flatnonzero(~good)
-        _add_exactly([segments[number] for number in bad], feed, context, decoded)
-    return True
-
-
-def _decode_segments(segments: Sequence[_Segment], feed: Feed, context: Context, *, is_native: bool) -> Decoded:
-    """Records whose boundaries are known and which are JSON, natively in halves as far as that goes."""
-    decoded = Decoded(records=len(segments))
-    by_type = _by_type(segments, feed)
-    _add_exactly(by_type.pop(None, []), feed, context, decoded)
-    for record_type, members in by_type.items():
-        if record_type is not None:
-            _add_in_halves(members, feed, record_type, context, decoded)
-    return decoded
-
-
-def _add_in_halves(
-    segments: Sequence[_Segment], feed: Feed, record_type: RecordType, context: Context, decoded: Decoded
-) -> None:
-    if len(segments) < _SMALLEST_NATIVE:
-        _add_exactly(segments, feed, context, decoded)
+def _decode_array(text: Text, splitter: Splitter, feed: Feed, context: Context) -> Iterator[Decoded]:
+    """The elements of a text that is one array. Raises `NotAnArray` before anything is given."""
+    reader = _BlockReader(text, feed, context)
+    try:
+        blocks = splitter.element_spans(BLOCK_BYTES)
+        # Whether it is an array shows at its end: until then, what it holds is kept as rows.
+        yield from [reader.read(spans, lambda span: [splitter.element(span)]) for spans in blocks]
+    except NotAnArray:
+        pass
+    else:
         return
-    texts = [segment.text for segment in segments]
-    joined = b"\n".join(texts)
-    if _is_plain(joined, texts) and _decode_natively(segments, feed, record_type, context, decoded):
-        return
-    middle = len(segments) // 2
-    _add_in_halves(segments[:middle], feed, record_type, context, decoded)
-    _add_in_halves(segments[middle:], feed, record_type, context, decoded)
+    if not splitter.is_array():
+        raise NotAnArray
+    reader = _BlockReader(text, feed, context)
+    pieces: list[Piece] = []
+    begin = 0
+    for element in splitter.elements():
+        if pieces and element.end - begin > BLOCK_BYTES:
+            yield reader.read(pieces, lambda _: [])
+            pieces, begin = [], element.start
+        pieces.append(element)
+    yield reader.read(pieces, lambda _: [])
 
 
-def _add_exactly(segments: Sequence[_Segment], feed: Feed, context: Context, decoded: Decoded) -> None:
-    """Adds records one by one, each by the rules of the archive."""
-    rows: dict[RecordType, list[tuple[_Segment, dict[str, Any]]]] = defaultdict(list)
-    for segment in segments:
-        name: str | None = None
-        try:
-            record = decode(segment.text)
-            if not isinstance(record, dict):
-                raise Refused("NOT_AN_OBJECT", _json_type(record))
-            if feed.type_key is not None:
-                name = _type_name(record.get(feed.type_key))
-            record_type = feed.record_type(name)
-            if record_type is None:
-                raise Refused("UNKNOWN_TYPE", f"{feed.type_key}")
-            name = record_type.name
-            rows[record_type].append(
-                (segment, read_record(record, segment.text.decode("utf-8"), record_type, context))
-            )
-        except Refused as refusal:
-            known = name if feed.record_type(name) is not None and feed.type_key is not None else None
-            if feed.type_key is None and refusal.reason != "NOT_AN_OBJECT":
-                known = feed.record_types[0].name
-            decoded.quarantined.append(
-                _quarantined(segment.ordinal, known, refusal.reason, refusal.detail, segment.text)
-            )
-    for record_type, members in rows.items():
-        columns = _columns_of([row for _, row in members], record_type)
-        _add_rows(decoded, record_type, context, columns, [segment for segment, _ in members], None)
+@dataclass(frozen=True)
+class _Rows:
+    """Records of one type that were read: the numbers of their pieces or their ordinals, and which rows are good."""
+
+    columns: Columns
+    numbers: "npt.NDArray[np.int64]"
+    texts: Sequence[bytes]
+    good: Mask
 
 
-def _json_type(value: Any) -> str:
-    if isinstance(value, list):
-        return "an array"
-    return "null" if value is None else "a scalar"
+class _BlockReader:
+    """Reads the pieces of a text block by block, counting ordinals."""
 
+    def __init__(self, text: Text, feed: Feed, context: Context) -> None:
+        self._text = text
+        self._feed = feed
+        self._context = context
+        self._ordinal = 0
 
-def _type_name(value: Any) -> str | None:
-    return None if is_null(value) or isinstance(value, dict | list) else scalar_text(value)
-
-
-def _columns_of(rows: Sequence[dict[str, Any]], record_type: RecordType) -> Columns:
-    if record_type.fields:
-        return {
-            column.column: pa.array([row[column.column] for row in rows], type=ARROW_TYPES[column.kind])
-            for column in record_type.fields
+    def read(self, pieces: Sequence[Piece], expand: Expand) -> Decoded:
+        """The records that `pieces` hold."""
+        texts = {
+            number: self._text[piece.start : piece.end]
+            for number, piece in enumerate(pieces)
+            if isinstance(piece, Span) or isinstance(piece.value, dict)
         }
-    schema = arrow_schema(record_type.table)
-    return {name: pa.array([row[name] for row in rows], type=schema.field(name).type) for name in rows[0]}
-
-
-# --- the native reader ------------------------------------------------------------------------------------------
-
-
-def _json_type_of(fields: Sequence[tuple[tuple[str, ...], pa.DataType]]) -> list[pa.Field]:
-    """Arrow's schema of the JSON that has `fields` at their paths."""
-    children: dict[str, list[tuple[tuple[str, ...], pa.DataType]]] = defaultdict(list)
-    for path, arrow_type in fields:
-        children[path[0]].append((path[1:], arrow_type))
-    return [
-        pa.field(name, members[0][1] if not members[0][0] else pa.struct(_json_type_of(members)))
-        for name, members in children.items()
-    ]
-
-
-def _json_leaf(declared: Field, context: Context) -> pa.DataType:
-    match declared.kind:
-        case Kind.TEXT | Kind.TIMESTAMP:
-            return pa.string()
-        case Kind.BOOLEAN:
-            return pa.bool_()
-        case Kind.ATTRIBUTES:
-            return pa.struct([pa.field(key, pa.string()) for key in dict.fromkeys(context.attributes_keep)])
-        case _:
-            return pa.int64()
-
-
-def _read_json(segments: Sequence[_Segment], record_type: RecordType, context: Context) -> pa.Table | None:
-    schema = pa.schema(
-        _json_type_of(
-            [(path, _json_leaf(declared, context)) for declared in record_type.fields for path in declared.paths]
-        )
-    )
-    joined = b"\n".join(segment.text for segment in segments)
-    try:
-        return pyarrow.json.read_json(
-            io.BytesIO(joined),
-            read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(joined) + 1),
-            parse_options=pyarrow.json.ParseOptions(
-                explicit_schema=schema, newlines_in_values=True, unexpected_field_behavior="ignore"
+        native = self._read_natively(texts)
+        is_read = np.zeros(len(pieces), dtype=bool)
+        for rows in native.values():
+            is_read[rows.numbers[rows.good]] = True
+        held = {
+            number: expand(piece) if isinstance(piece, Span) else [piece]
+            for number in np.flatnonzero(~is_read).tolist()
+            for piece in [pieces[number]]
+        }
+        counts = np.ones(len(pieces), dtype=np.int64)
+        for number, found in held.items():
+            counts[number] = len(found)
+        ordinals = np.concatenate(([0], np.cumsum(counts))) + self._ordinal
+        decoded = Decoded(records=int(ordinals[-1]) - self._ordinal)
+        self._ordinal = int(ordinals[-1])
+        exact = self._read_exactly(
+            (
+                (ordinal, record)
+                for number in held
+                for ordinal, record in enumerate(held[number], int(ordinals[number]))
             ),
+            decoded.quarantined,
         )
-    except pa.ArrowInvalid:
-        return None
+        for record_type in self._feed.record_types:
+            parts = (
+                [replace(native[record_type], numbers=ordinals[native[record_type].numbers])]
+                if record_type in native
+                else []
+            )
+            parts += [exact[record_type]] if record_type in exact else []
+            if parts and (table := self._table(parts, record_type)).num_rows:
+                decoded.rows.append((record_type, table))
+        return decoded
+
+    def _table(self, parts: Sequence[_Rows], record_type: RecordType) -> pa.Table:
+        """The good rows of all `parts`, whose numbers are ordinals."""
+        columns = parts[0].columns
+        if len(parts) > 1:
+            columns = {name: pa.concat_arrays([part.columns[name] for part in parts]) for name in columns}
+        numbers = np.concatenate([part.numbers for part in parts])
+        texts = [text for part in parts for text in part.texts]
+        good = np.concatenate([part.good for part in parts])
+        table = table_of(columns, numbers, texts, record_type, self._context)
+        return table if good.all() else table.filter(pa.array(good))
+
+    # --- natively ---
+
+    def _read_natively(self, texts: dict[int, bytes]) -> dict[RecordType, _Rows]:
+        """Records by type, numbered by their pieces: those of `texts` that are plainly good, and maybe others."""
+        read: dict[RecordType, _Rows] = {}
+        if len(texts) < FEWEST:
+            return read
+        is_plain = plain_texts(list(texts.values()))
+        numbers = [number for number, plain in zip(texts, is_plain, strict=True) if plain]
+        for record_type, members in _by_type(numbers, texts, self._feed).items():
+            if record_type.read is not None:
+                continue
+            candidates = [texts[number] for number in members]
+            if rows := read_native(candidates, record_type, self._feed.type_key, self._context):
+                taken = [candidates[number] for number in rows.taken]
+                read[record_type] = _Rows(rows.columns, np.array(members)[rows.taken], taken, rows.good)
+        return read
+
+    # --- exactly ---
+
+    def _read_exactly(
+        self, records: Iterator[tuple[int, Record]], quarantined: list[Quarantined]
+    ) -> dict[RecordType, _Rows]:
+        """Records by type, each read by the rules of the archive; those refused are added to `quarantined`."""
+        read: dict[RecordType, list[tuple[int, bytes, dict[str, Any]]]] = defaultdict(list)
+        for ordinal, record in records:
+            if record.fault is not None:
+                quarantined.append(self._refused(ordinal, record, None, "UNDECODABLE", record.fault))
+                continue
+            record_type: RecordType | None = None
+            try:
+                record_type = _type_of(record.value, self._feed)
+                text = self._text[record.start : record.end]
+                row = read_record(record.value, text.decode("utf-8"), record_type, self._context)
+            except Refused as refusal:
+                name = None if record_type is None else record_type.name
+                quarantined.append(self._refused(ordinal, record, name, refusal.reason, refusal.detail))
+            else:
+                read[record_type].append((ordinal, text, row))
+        return {
+            record_type: _Rows(
+                columns_of(values, record_type), np.array(ordinals), texts, np.ones(len(values), dtype=bool)
+            )
+            for record_type, rows in read.items()
+            for ordinals, texts, values in [tuple(zip(*rows, strict=True))]
+        }
+
+    def _refused(self, ordinal: int, record: Record, record_type: str | None, reason: str, detail: str) -> Quarantined:
+        digest = hashlib.sha256()
+        for start in range(record.start, record.end, _HASHED_AT_ONCE):
+            digest.update(self._text[start : min(start + _HASHED_AT_ONCE, record.end)])
+        raw = self._text[record.start : min(record.start + RAW_BYTES, record.end)]
+        return Quarantined(ordinal, record_type, reason, detail, raw, digest.hexdigest(), record.end - record.start)
 
 
-def _leaf(table: pa.Table, path: tuple[str, ...]) -> pa.Array:
-    column = table.column(path[0])
-    array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-    return pc.struct_field(array, list(path[1:])) if len(path) > 1 else array
+@cache
+def _plain_type(feed: Feed) -> re.Pattern[bytes]:
+    """What a record of a known type begins with where its type stands plainly at its start."""
+    names = "|".join(re.escape(record_type.name) for record_type in feed.record_types)
+    key = re.escape(feed.type_key or "")
+    return re.compile(rf'\{{[ \t\r\n]*"{key}"[ \t\r\n]*:[ \t\r\n]*"({names})"'.encode())
 
 
-def _typed(table: pa.Table, record_type: RecordType, context: Context) -> tuple[Columns, "np.ndarray | None"]:
-    """The decoded columns, and which rows are plainly good (None: all): the others have to be read exactly."""
-    doubts: list[pa.Array] = []
-    columns: Columns = {}
-    for declared in record_type.fields:
-        leaves = [_read_leaf(_leaf(table, path), declared, context, doubts) for path in declared.paths]
-        columns[declared.column] = leaves[0] if len(leaves) == 1 else pc.coalesce(*leaves)
-    doubts += [pc.is_null(columns[name]) for name in record_type.required]
-    if record_type.required_any:
-        missing = pc.is_null(columns[record_type.required_any[0]])
-        for name in record_type.required_any[1:]:
-            missing = pc.and_(missing, pc.is_null(columns[name]))
-        doubts.append(missing)
-    doubtful = None
-    for doubt in doubts:
-        if pc.any(doubt).as_py():
-            doubtful = doubt if doubtful is None else pc.or_(doubtful, doubt)
-    if doubtful is None:
-        return columns, None
-    return columns, ~doubtful.to_numpy(zero_copy_only=False).astype(bool)
-
-
-def _read_leaf(array: pa.Array, declared: Field, context: Context, doubts: list[pa.Array]) -> pa.Array:
-    match declared.kind:
-        case Kind.TEXT:
-            return _empty_as_null(array)
-        case Kind.TIMESTAMP:
-            return _timestamps(_empty_as_null(array), doubts)
-        case Kind.DURATION | Kind.SECONDS:
-            doubts.append(pc.fill_null(pc.less(array, 0), False))
-            if declared.kind is Kind.SECONDS:
-                doubts.append(pc.fill_null(pc.greater(array, (1 << 63) // 1000 - 1), False))
-                return pc.multiply(array, 1000)
-            return array
-        case Kind.ATTRIBUTES:
-            return _maps(array, context.attributes_keep)
-        case _:
-            return array
-
-
-def _empty_as_null(array: pa.Array) -> pa.Array:
-    empty = pc.equal(pc.binary_length(array), 0)
-    return pc.if_else(empty, pa.scalar(None, array.type), array) if pc.any(empty).as_py() else array
-
-
-def _timestamps(array: pa.Array, doubts: list[pa.Array]) -> pa.Array:
-    target = ARROW_TYPES[Kind.TIMESTAMP]
-    odd = pc.fill_null(pc.invert(pc.match_substring_regex(array, _PLAIN_TIMESTAMP)), False)
-    if pc.any(odd).as_py():
-        doubts.append(odd)
-        array = pc.if_else(odd, pa.scalar(None, array.type), array)
-    try:
-        return pc.cast(array, target)
-    except pa.ArrowInvalid:  # the 31st of April: the rows that have a value are read exactly
-        doubts.append(pc.is_valid(array))
-        return pa.nulls(len(array), target)
-
-
-def _maps(array: pa.Array, keep: Sequence[str]) -> pa.Array:
-    map_type = ARROW_TYPES[Kind.ATTRIBUTES]
-    if not keep:
-        return pa.nulls(len(array), map_type)
-    keys = list(dict.fromkeys(keep))
-    members = [pc.struct_field(array, [number]).to_pylist() for number in range(len(keys))]
-    rows = [
-        [(key, value) for key, value in zip(keys, values, strict=True) if value is not None] or None
-        for values in zip(*members, strict=True)
-    ]
-    return pa.array(rows, type=map_type)
-
-
-# --- rows of the table ------------------------------------------------------------------------------------------
-
-
-def _add_rows(
-    decoded: Decoded,
-    record_type: RecordType,
-    context: Context,
-    columns: Columns,
-    segments: Sequence[_Segment],
-    good: "np.ndarray | None",
-) -> None:
-    columns = {**columns, "flags": _flags(columns, record_type)}
-    columns = record_type.derive(columns, context)
-    columns["source_ordinal"] = pa.array([segment.ordinal for segment in segments], type=pa.int32())
-    columns["record_sha256"] = pa.array(
-        [hashlib.sha256(segment.text).hexdigest() for segment in segments], type=pa.string()
-    )
-    schema = arrow_schema(record_type.table)
-    decoded_names = [name for name in schema.names if name in columns]
-    table = pa.table(
-        [columns[name].cast(schema.field(name).type) for name in decoded_names],
-        schema=pa.schema([schema.field(name) for name in decoded_names]),
-    )
-    if good is not None:
-        table = table.filter(pa.array(good))
-    if table.num_rows:
-        decoded.rows.append((record_type, table))
-
-
-def _flags(columns: Columns, record_type: RecordType) -> pa.Array:
-    """Per row, which of OUT_OF_ORDER, IMPLAUSIBLE_DURATION, UNKNOWN_ENUM apply, in this order."""
-    length = len(next(iter(columns.values())))
-    never = pa.repeat(pa.scalar(False), length)
-    marks = {
-        "OUT_OF_ORDER": _out_of_order(columns, record_type, never),
-        "IMPLAUSIBLE_DURATION": never,
-        "UNKNOWN_ENUM": never,
+def _by_type(numbers: Sequence[int], texts: dict[int, bytes], feed: Feed) -> dict[RecordType, list[int]]:
+    """The records by type, without those whose type does not stand plainly at their start."""
+    if feed.type_key is None:
+        return {feed.record_types[0]: list(numbers)}
+    groups: dict[bytes, list[int]] = defaultdict(list)
+    begins = _plain_type(feed).match
+    for number in numbers:
+        if match := begins(texts[number]):
+            groups[match[1]].append(number)
+    return {
+        record_type: groups[name] for record_type in feed.record_types if (name := record_type.name.encode()) in groups
     }
-    for declared in record_type.fields:
-        column = columns[declared.column]
-        if declared.kind in (Kind.DURATION, Kind.SECONDS):
-            mark = pc.fill_null(pc.greater(column, _DAY_MS), False)
-            marks["IMPLAUSIBLE_DURATION"] = pc.or_(marks["IMPLAUSIBLE_DURATION"], mark)
-        if declared.values is not None:
-            known = pc.is_in(column, value_set=pa.array(sorted(declared.values), type=pa.string()))
-            mark = pc.and_(pc.is_valid(column), pc.invert(known))
-            marks["UNKNOWN_ENUM"] = pc.or_(marks["UNKNOWN_ENUM"], mark)
-    if not any(pc.any(mark).as_py() for mark in marks.values()):
-        offsets = pa.repeat(pa.scalar(0, pa.int32()), length + 1)
-        return pa.ListArray.from_arrays(offsets, pa.array([], type=pa.string()))
-    per_row = zip(*(mark.to_pylist() for mark in marks.values()), strict=True)
-    return pa.array(
-        [[name for name, is_marked in zip(marks, row, strict=True) if is_marked] for row in per_row],
-        type=pa.list_(pa.string()),
-    )
 
 
-def _out_of_order(columns: Columns, record_type: RecordType, never: pa.Array) -> pa.Array:
-    broken = never
-    previous: pa.Array | None = None
-    for name in record_type.ordered_times:
-        moment = columns[name].cast(pa.int64())
-        if record_type.unordered_when is not None and record_type.unordered_when[0] == name:
-            _, column, values = record_type.unordered_when
-            left_out = pc.is_in(columns[column], value_set=pa.array(sorted(values), type=pa.string()))
-            moment = pc.if_else(left_out, pa.scalar(None, pa.int64()), moment)
-        if previous is None:
-            previous = moment
-            continue
-        backwards = pc.fill_null(pc.greater(pc.subtract(previous, moment), _SECOND), False)
-        broken = pc.or_(broken, backwards)
-        previous = pc.coalesce(moment, previous)
-    return broken
-
-
+def _type_of(value: Any, feed: Feed) -> RecordType:
+    """The type of a record that decoded; raises `Refused`."""
+    if not isinstance(value, dict):
+        raise Refused(
+            "NOT_AN_OBJECT", "an array" if isinstance(value, list) else "null" if value is None else "a scalar"
+        )
+    name: str | None = None
+    if feed.type_key is not None:
+        stated = value.get(feed.type_key)
+        name = None if is_null(stated) or isinstance(stated, dict | list) else scalar_text(stated)
+    record_type = feed.record_type(name)
+    if record_type is None:
+        raise Refused("UNKNOWN_TYPE", f"{feed.type_key}")
+    return record_type

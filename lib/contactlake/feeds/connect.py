@@ -1,5 +1,6 @@
 """Amazon Connect's contact records (Amazon Connect administrator guide, contact records data model)."""
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -8,14 +9,26 @@ from contactlake.tables.events import CONNECT_CONTACT
 
 _CHANNELS = frozenset({"VOICE", "CHAT", "TASK", "EMAIL"})
 _INITIATION_METHODS = frozenset(
-    "INBOUND OUTBOUND TRANSFER QUEUE_TRANSFER CALLBACK API DISCONNECT MONITOR EXTERNAL_OUTBOUND WEBRTC_API "
-    "AGENT_REPLY FLOW CALLBACK_CUSTOMER_FIRST_DIALED".split()
+    [
+        "INBOUND",
+        "OUTBOUND",
+        "TRANSFER",
+        "QUEUE_TRANSFER",
+        "CALLBACK",
+        "API",
+        "DISCONNECT",
+        "MONITOR",
+        "EXTERNAL_OUTBOUND",
+        "WEBRTC_API",
+        "AGENT_REPLY",
+        "FLOW",
+        "CALLBACK_CUSTOMER_FIRST_DIALED",
+    ]
 )
 
 
 def _field(column: str, kind: Kind, *paths: str, values: frozenset[str] | None = None) -> Field:
     return Field(column, kind, tuple(tuple(path.split(".")) for path in paths), values)
-
 
 
 _LEVELS = tuple(f"agent_hierarchy_{level}" for level in range(1, 6))
@@ -104,7 +117,8 @@ _FIELDS = (
 
 
 def _last_segment(arn: pa.Array) -> pa.Array:
-    return pc.replace_substring_regex(arn, r"^.*/", "")
+    segment = pc.replace_substring_regex(arn, r"(?s)^.*/", "")
+    return pc.if_else(pc.equal(segment, ""), pa.scalar(None, pa.string()), segment)
 
 
 def _metrics(columns: Columns) -> pa.Array:
@@ -117,10 +131,11 @@ def _metrics(columns: Columns) -> pa.Array:
 
 
 def _struct(children: list[pa.Array], names: list[str]) -> pa.Array:
-    known = pc.is_valid(children[0])
-    for child in children[1:]:
-        known = pc.or_(known, pc.is_valid(child))
-    return pa.StructArray.from_arrays(children, names=names, mask=pc.invert(known))
+    is_there = np.zeros(len(children[0]), dtype=bool)
+    for child in children:
+        if child.null_count < len(child):
+            is_there |= child.is_valid().to_numpy(zero_copy_only=False)
+    return pa.StructArray.from_arrays(children, names=names, mask=pa.array(~is_there))
 
 
 def _derive(columns: Columns, context: Context) -> Columns:

@@ -10,10 +10,9 @@ import io
 import re
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,7 +23,7 @@ from contactlake.errors import StorageError
 from contactlake.feeds import feed_named
 from contactlake.feeds.arrow_schema import arrow_schema
 from contactlake.feeds.block import Decoded, Quarantined, decode_text
-from contactlake.feeds.record_type import Context
+from contactlake.feeds.record_type import Context, Feed
 from contactlake.tables.declaration import Table
 from contactlake.tables.ops import QUARANTINE
 
@@ -92,14 +91,18 @@ class Privacy:
         return pa.array([hashes[text] for text in texts], type=pa.string())
 
 
-_TELEPHONE = re.compile(r"\+?[0-9 ().\-/]*[0-9][0-9 ().\-/]*")
+_TELEPHONE = re.compile(r"(?=[^0-9]*[0-9])[+0-9 ().\-/]*")
+_NOT_DIALLED = re.compile(r"[^+0-9]+")
 
 
 def pseudonym(value: str, key: bytes) -> str:
-    """HMAC-SHA-256, hex, of the trimmed, lower-cased value; of a telephone number, `+` and digits alone."""
+    """HMAC-SHA-256, hex, of the trimmed, lower-cased value; of a telephone number, `+` and digits alone.
+
+    A telephone number is what is written with digits, `+`, spaces, brackets, dots, hyphens and slashes alone.
+    """
     plain = value.strip().lower()
     if _TELEPHONE.fullmatch(plain):
-        plain = re.sub(r"[^+0-9]", "", plain)
+        plain = _NOT_DIALLED.sub("", plain)
     return hmac.new(key, plain.encode(), hashlib.sha256).hexdigest()
 
 
@@ -116,7 +119,7 @@ class Landing:
     run_id: str
     as_of: datetime
 
-    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Reads the objects that `batches` name (entry, key, size, arrival_at, modified_at); yields `MANIFEST`."""
         writer = _Writer(self)
         for batch in batches:
@@ -134,29 +137,16 @@ class _Writer:
 
     def __init__(self, landing: Landing) -> None:
         self._landing = landing
-        self._pending: dict[Table, list[pa.Table]] = defaultdict(list)
-        self._pending_bytes: Counter[Table] = Counter()
+        self._pending: dict[str, list[pa.Table]] = defaultdict(list)
+        self._pending_bytes: Counter[str] = Counter()
         self._files: list[dict[str, object]] = []
 
     def read_object(
         self, entry: int, key: str, size: int, arrival_at: datetime, modified_at: datetime
     ) -> list[dict[str, object]]:
         """One object's part of the manifest."""
-        source = self._landing.entries[entry]
-        feed = feed_named(source.feed)
-        context = Context(source.environment, self._landing.privacy.attributes_keep, self._landing.privacy.column, key)
-        add_rows = partial(self._add_rows, source.store.uri_of(key), modified_at)
-        add_refused = partial(self._add_quarantined, source, key, arrival_at)
-        counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
         try:
-            with source.store.open(key) as stream, open_text(stream, key, self._landing.max_decompressed_bytes) as text:
-                for decoded in decode_text(text, feed, context):
-                    add_rows(decoded)
-                    add_refused(decoded.quarantined)
-                    _count(decoded, counts)
-        except UnreadableObject as fault:
-            add_refused([_unreadable(source.store, key, size, fault)])
-            counts[UNKNOWN_TYPE] = [1, 1]
+            counts = self._read(self._landing.entries[entry], key, size, arrival_at, modified_at)
         except ObjectVanished as fault:
             return [{"entry": entry, "key": key, "status": "VANISHED", "detail": str(fault)}]
         except StorageError as fault:
@@ -183,9 +173,26 @@ class _Writer:
             )
         return rows
 
+    def _read(self, source: Entry, key: str, size: int, arrival_at: datetime, modified_at: datetime) -> "_Counts":
+        """Collects one object's records. The store raises its errors before the first of them, or not at all."""
+        landing = self._landing
+        context = Context(source.environment, landing.privacy.attributes_keep, landing.privacy.column, key)
+        counts: _Counts = defaultdict(lambda: [0, 0])
+        try:
+            with source.store.open(key) as stream, open_text(stream, key, landing.max_decompressed_bytes) as text:
+                for decoded in decode_text(text, feed_named(source.feed), context):
+                    self._add_rows(source.store.uri_of(key), modified_at, decoded)
+                    self._add_quarantined(source, key, arrival_at, decoded.quarantined)
+                    _count(decoded, counts)
+        except UnreadableObject as fault:
+            unreadable = _unreadable(source.store, key, size, fault)
+            self._add_quarantined(source, key, arrival_at, [unreadable])
+            counts[UNKNOWN_TYPE] = [1, 1]
+        return counts
+
     def finish(self) -> list[dict[str, object]]:
-        for table in list(self._pending):
-            self._lay_down(table)
+        for path in list(self._pending):
+            self._lay_down(path)
         return self._files
 
     def _add_rows(self, source_object: str, modified_at: datetime, decoded: Decoded) -> None:
@@ -200,9 +207,7 @@ class _Writer:
                 rows = rows.append_column(name, pa.repeat(value, length))
             self._add(record_type.table, rows)
 
-    def _add_quarantined(
-        self, source: Entry, key: str, arrival_at: datetime, quarantined: list[Quarantined]
-    ) -> None:
+    def _add_quarantined(self, source: Entry, key: str, arrival_at: datetime, quarantined: list[Quarantined]) -> None:
         if not quarantined:
             return
         rows = [
@@ -213,7 +218,7 @@ class _Writer:
                 "record_type": refused.record_type,
                 "reason": refused.reason,
                 "detail": refused.detail,
-                "raw": _raw(refused, self._landing.privacy.text),
+                "raw": _raw(refused, feed_named(source.feed), self._landing.privacy),
                 "record_sha256": refused.sha256,
                 "bytes": refused.size,
                 "arrival_at": arrival_at,
@@ -225,26 +230,34 @@ class _Writer:
         self._add(QUARANTINE, pa.Table.from_pylist(rows, arrow_schema(QUARANTINE)))
 
     def _add(self, table: Table, rows: pa.Table) -> None:
-        self._pending[table].append(rows)
-        self._pending_bytes[table] += rows.nbytes
-        if self._pending_bytes[table] >= _FILE_BYTES:
-            self._lay_down(table)
+        self._pending[table.path].append(rows)
+        self._pending_bytes[table.path] += rows.nbytes
+        if self._pending_bytes[table.path] >= _FILE_BYTES:
+            self._lay_down(table.path)
 
-    def _lay_down(self, table: Table) -> None:
-        rows = pa.concat_tables(self._pending.pop(table))
-        del self._pending_bytes[table]
+    def _lay_down(self, path: str) -> None:
+        """The pending rows of the table at `path`, as one file."""
+        rows = pa.concat_tables(self._pending.pop(path))
+        del self._pending_bytes[path]
         buffer = io.BytesIO()
         pq.write_table(rows, buffer, compression="snappy", store_schema=False)
-        file = f"{self._landing.folder}/{table.name}/{uuid.uuid4().hex}.parquet"
+        name = path.rpartition("/")[2]
+        file = f"{self._landing.folder}/{name}/{uuid.uuid4().hex}.parquet"
         self._landing.lake.write(file, buffer.getvalue())
-        self._files.append({"status": "FILE", "table": table.path, "file": file, "records": rows.num_rows})
+        self._files.append({"status": "FILE", "table": path, "file": file, "records": rows.num_rows})
 
 
-def _raw(refused: Quarantined, protect: Callable[[str], str | None]) -> str | None:
-    return None if refused.ordinal < 0 else protect(refused.text.decode("utf-8", "backslashreplace"))
+def _raw(refused: Quarantined, feed: Feed, privacy: Privacy) -> str | None:
+    if refused.ordinal < 0 or (feed.holds_messages and privacy.mode == "keep"):
+        return None
+    return privacy.text(refused.text.decode("utf-8", "backslashreplace"))
 
 
-def _count(decoded: Decoded, counts: dict[str, list[int]]) -> None:
+_Counts = dict[str, list[int]]
+"""Per record type: records, and of these quarantined."""
+
+
+def _count(decoded: Decoded, counts: _Counts) -> None:
     for record_type, rows in decoded.rows:
         counts[record_type.name][0] += rows.num_rows
     for refused in decoded.quarantined:

@@ -68,10 +68,13 @@ class Context:
     media_key: str
     """The object's key within its archive."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "attributes_keep", tuple(dict.fromkeys(self.attributes_keep)))
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class RecordType:
-    """One type of record in a feed.
+    """One type of record in a feed. There is one of each, so they are compared by identity.
 
     `required`: columns that must have a value; `required_any`: at least one of these must (a contact's end).
     `version`: Spark SQL over the table's columns, the greatest wins; None: any version, so the tie-break decides.
@@ -90,7 +93,8 @@ class RecordType:
     unordered_when: tuple[str, str, frozenset[str]] | None = None
     """(time, column, values): the time is left out of the order where the column has one of the values."""
     read: Callable[[Any, Context], dict[str, Any]] | None = None
-    """A reader of its own, for a record that is no flat list of fields; raises `Refused`."""
+    """A reader of its own, for a record that is no flat list of fields: gives the row with its flags, or raises
+    `Refused`."""
 
     def field(self, column: str) -> Field:
         for candidate in self.fields:
@@ -99,15 +103,20 @@ class RecordType:
         raise KeyError(column)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Feed:
-    """One kind of source: how its records begin, which types it has and how a record tells its type."""
+    """One kind of source: how its records begin, which types it has and how a record tells its type.
+
+    There is one of each, so they are compared by identity.
+    """
 
     name: str
     first_key: str
     record_types: tuple[RecordType, ...]
     type_key: str | None = None
     """The field that names the record's type; None where the feed has one type only."""
+    holds_messages: bool = False
+    """Its text is never stored, not even in quarantine and whatever `[privacy]` says."""
     default_layout: str = "%Y/%m/%d/%H/"
 
     def record_type(self, name: str | None) -> RecordType | None:

@@ -17,17 +17,40 @@ from contactlake.tables.events import (
 )
 
 _TASK_TYPES = frozenset(
-    "VOICE ROUTED_EMAIL WEBCHAT SMS SMS_PINPOINT SMS_WEBHOOK PREVIEW_DIAL SOCIAL_WHATSAPP SOCIAL_LINE "
-    "SOCIAL_FBMESSENGER SOCIAL_TWITTERDM SOCIAL_OTHER INSTANT_MESSAGE UC_CALL GENERIC_TASK".split()
+    [
+        "VOICE",
+        "ROUTED_EMAIL",
+        "WEBCHAT",
+        "SMS",
+        "SMS_PINPOINT",
+        "SMS_WEBHOOK",
+        "PREVIEW_DIAL",
+        "SOCIAL_WHATSAPP",
+        "SOCIAL_LINE",
+        "SOCIAL_FBMESSENGER",
+        "SOCIAL_TWITTERDM",
+        "SOCIAL_OTHER",
+        "INSTANT_MESSAGE",
+        "UC_CALL",
+        "GENERIC_TASK",
+    ]
 )
 _INITIATION_METHODS = frozenset(
-    "INBOUND_FORCED INBOUND_QUEUE OUTBOUND_FORCED OUTBOUND_REQUESTED OUTBOUND_AUTO OUTBOUND_AUTO_AGENT BRIDGE "
-    "FORWARD".split()
+    [
+        "INBOUND_FORCED",
+        "INBOUND_QUEUE",
+        "OUTBOUND_FORCED",
+        "OUTBOUND_REQUESTED",
+        "OUTBOUND_AUTO",
+        "OUTBOUND_AUTO_AGENT",
+        "BRIDGE",
+        "FORWARD",
+    ]
 )
 _AGENT_STATES = frozenset(
-    "UNKNOWN UNAVAILABLE IDLE RESERVING RESERVED WORKING WRAP PENDING_UNAVAILABLE LOGGED_OFF".split()
+    ["UNKNOWN", "UNAVAILABLE", "IDLE", "RESERVING", "RESERVED", "WORKING", "WRAP", "PENDING_UNAVAILABLE", "LOGGED_OFF"]
 )
-_FOCUS_STATES = frozenset("ALERTING ACTIVE WRAP PARKED".split())
+_FOCUS_STATES = frozenset(["ALERTING", "ACTIVE", "WRAP", "PARKED"])
 
 DIALLED = frozenset({"OUTBOUND_AUTO", "OUTBOUND_AUTO_AGENT"})
 """Initiation methods whose ConnectedTimestamp is the dialler's, not the agent's."""
@@ -161,5 +184,6 @@ SYMBEE_TRANSCRIPTS = Feed(
     first_key="ActivityType",
     type_key="ActivityType",
     record_types=(TRANSCRIPT,),
+    holds_messages=True,
     default_layout="%Y/%m/%d/",
 )

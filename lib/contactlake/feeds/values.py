@@ -5,11 +5,11 @@ good to the functions here.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from contactlake.archive.records import member_texts
+from contactlake.archive.json_values import member_texts
 from contactlake.feeds.record_type import Context, Field, Kind, Path, RecordType, Refused
 
 _TIMESTAMP = re.compile(
@@ -20,6 +20,7 @@ _INTEGER = re.compile(r"-?[0-9]+")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _BIGINT = range(-(1 << 63), 1 << 63)
+_BIGINT_DIGITS = 19
 
 
 class _Unreadable(Exception):
@@ -44,8 +45,8 @@ def timestamp(value: Any) -> int:
         zone = timezone(-offset if sign == "-" else offset)
         moment = datetime(
             int(year), int(month), int(day), int(hour), int(minute), int(second), microsecond, tzinfo=zone
-        )
-    except ValueError as fault:
+        ).astimezone(UTC)
+    except (ValueError, OverflowError) as fault:  # no such day or hour, or not of the years 1 to 9999 in UTC
         raise _Unreadable from fault
     return (moment - _EPOCH) // _MICROSECOND
 
@@ -64,7 +65,9 @@ def transcript_timestamp(value: Any) -> int:
 
 def integer(value: Any) -> int:
     """A bigint of a JSON integer, or of a string of digits."""
-    if not isinstance(value, str) or len(value) > 40 or not _INTEGER.fullmatch(value):
+    if not isinstance(value, str) or not _INTEGER.fullmatch(value):
+        raise _Unreadable
+    if len(value.lstrip("-").lstrip("0")) > _BIGINT_DIGITS:
         raise _Unreadable
     number = int(value)
     if number not in _BIGINT:
@@ -107,11 +110,8 @@ def _at(record: dict[str, Any], path: Path) -> Any:
 
 
 def _raw(record: dict[str, Any], field: Field) -> Any:
-    for path in field.paths:
-        value = _at(record, path)
-        if value is not None:
-            return value
-    return None
+    values = [_at(record, path) for path in field.paths]  # all of them: each structure must be one
+    return next((value for value in values if value is not None), None)
 
 
 def _attributes(value: Any, field: Field, context: Context, text: str) -> list[tuple[str, str]] | None:
@@ -187,43 +187,48 @@ def read_record(record: Any, text: str, record_type: RecordType, context: Contex
     return row
 
 
+_PARTIES = {"Inbound": "customer", "Outbound": "agent"}
+
+
 def read_transcript(record: Any, context: Context) -> dict[str, Any]:
-    """The decoded columns of a chat transcript: its messages in their order, without their text."""
+    """The row of a chat transcript: its messages in their order, without their text.
+
+    Raises `Refused` (BAD_VALUE).
+    """
     messages = record.get("Transcript")
     if is_null(messages):
         messages = []
     if not isinstance(messages, list):
         raise Refused("BAD_VALUE", "Transcript")
-    rows = []
-    for number, message in enumerate(messages):
-        if not isinstance(message, dict):
-            raise Refused("BAD_VALUE", f"Transcript[{number}]")
-        member = "Timestamp"
-        try:
-            sent = message.get("Timestamp")
-            sent_at = None if is_null(sent) else transcript_timestamp(sent)
-            member = "Direction"
-            direction = message.get("Direction")
-            direction = None if is_null(direction) else scalar_text(direction)
-            member = "Message"
-            body = message.get("Message")
-            length = 0 if is_null(body) else len(scalar_text(body))
-        except _Unreadable:
-            raise Refused("BAD_VALUE", f"Transcript[{number}].{member}") from None
-        party = {"Inbound": "customer", "Outbound": "agent"}.get(direction or "")
-        rows.append({"sent_at": sent_at, "direction": direction, "party": party, "length": length})
-    try:
-        session = record.get("SessionId")
-        session_id = None if is_null(session) else scalar_text(session)
-    except _Unreadable:
-        raise Refused("BAD_VALUE", "SessionId") from None
+    rows = [_message(message, f"Transcript[{number}]") for number, message in enumerate(messages)]
     times = [row["sent_at"] for row in rows if row["sent_at"] is not None]
+    is_known = all(row["direction"] is None or row["party"] is not None for row in rows)
     return {
         "media_key": context.media_key,
-        "session_id": session_id,
+        "session_id": _member(record, "SessionId", scalar_text, "SessionId"),
         "messages": rows,
         "first_message_at": min(times, default=None),
         "last_message_at": max(times, default=None),
+        "flags": [] if is_known else ["UNKNOWN_ENUM"],
     }
 
 
+def _message(message: Any, place: str) -> dict[str, Any]:
+    if not isinstance(message, dict):
+        raise Refused("BAD_VALUE", place)
+    direction = _member(message, "Direction", scalar_text, place)
+    body = _member(message, "Message", scalar_text, place)
+    return {
+        "sent_at": _member(message, "Timestamp", transcript_timestamp, place),
+        "direction": direction,
+        "party": _PARTIES.get(direction or ""),
+        "length": len(body or ""),
+    }
+
+
+def _member(record: dict[str, Any], key: str, read: Callable[[Any], Any], place: str) -> Any:
+    value = record.get(key)
+    try:
+        return None if is_null(value) else read(value)
+    except _Unreadable:
+        raise Refused("BAD_VALUE", key if place == key else f"{place}.{key}") from None
