@@ -99,6 +99,7 @@ def main() -> None:
     raw = sum(file.stat().st_size for file in (folder / "archive").rglob("*") if file.is_file())
     _print(parts, raw)
     report = REPOSITORY / "build" / "bench.json"
+    report.parent.mkdir(exist_ok=True)
     report.write_text(
         json.dumps({"archive_bytes": raw, "parts": [asdict(part) for part in parts]}, indent=2), encoding="utf-8"
     )
