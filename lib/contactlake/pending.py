@@ -1,23 +1,25 @@
 """Which business dates a change of the silver event tables can touch.
 
 Everything is found before the first write, from the lake as it is and the rows that are about to change it. A change
-touches the dates of the rows themselves, old and new, of all interactions and contacts that share a contact with them,
-and of the contacts whose verdict depends on when Symbee first named their agent.
+touches the dates of the rows themselves, old and new; of everything that belongs with them in a pair, a conversation
+or a leg, with its work codes and messages; of the agents' and usage sessions that it moves; and of the contacts whose
+verdict depends on when Symbee first named their agent.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from contactlake.conform.agent_time import SESSION, agent_time
 from contactlake.conform.interactions import media_key
 from contactlake.conform.symbee import business_date, symbee_environment
-from contactlake.feeds.connect import CONTACT_ENDS
+from contactlake.evidence import COUNTED_AT, NAMES, closure, holding, ids_of, transcripts_of
 from contactlake.ingest import LAKE_ROW, Change
 from contactlake.store import Lake
-from contactlake.tables.conformed import AGENT, RECONCILIATION
+from contactlake.tables.conformed import AGENT, AGENT_SESSION, RECONCILIATION
 from contactlake.tables.declaration import Table
 from contactlake.tables.events import (
     CONNECT_CONTACT,
@@ -29,18 +31,6 @@ from contactlake.tables.events import (
 )
 from contactlake.tables.ops import PENDING_DATE
 
-_CONTACT_END = f"coalesce({', '.join(CONTACT_ENDS)})"
-_COUNTED_AT: dict[Table, tuple[str, ...]] = {
-    SYMBEE_INTERACTION: ("completed_at",),
-    SYMBEE_WORK_CODE: ("created_at",),
-    SYMBEE_USER_USAGE: ("usage_entry_at",),
-    SYMBEE_AGENT_EVENT: ("current_state_at",),
-    SYMBEE_TRANSCRIPT: (),
-    CONNECT_CONTACT: (_CONTACT_END, f"coalesce(disconnect_at, dequeued_at, {_CONTACT_END})"),
-}
-"""Per event table, the instants whose dates its rows are counted on, in Spark SQL."""
-
-_CONTACT_NAMED = {SYMBEE_INTERACTION: "gateway_task_id", CONNECT_CONTACT: "contact_id"}
 _SIGHTED_AT = {
     SYMBEE_INTERACTION: "completed_at",
     SYMBEE_WORK_CODE: "created_at",
@@ -48,6 +38,9 @@ _SIGHTED_AT = {
     SYMBEE_AGENT_EVENT: "current_state_at",
 }
 """Per Symbee table, when its rows name an agent."""
+
+_ANY_CLOCK = datetime(2000, 1, 1, tzinfo=UTC)
+"""The clock tells whether a session is open, which its dates do not depend on."""
 
 _AGENT_STATUSES = ("NOT_SYMBEE_AGENT", "AWAITING_INTERACTION", "MISSING_INTERACTION")
 
@@ -63,49 +56,161 @@ def _dates(rows: DataFrame, instants: Iterable[str], timezone: str) -> DataFrame
     return moments.where("instant is not null").select(business_date("instant", timezone).alias("business_date"))
 
 
+def _dates_between(rows: DataFrame, first: str, last: str, timezone: str) -> DataFrame:
+    """The business dates (business_date) from the instant `first` to the instant `last` of `rows`."""
+    spans = rows.select(F.expr(first).alias("first"), F.expr(last).alias("last")).where("first <= last")
+    days = F.sequence(business_date("first", timezone), business_date("last", timezone))
+    return spans.select(F.explode(days).alias("business_date"))
+
+
 def _old_rows(change: Change) -> DataFrame:
     return change.rows.where(F.col(LAKE_ROW).isNotNull()).select(f"{LAKE_ROW}.*")
 
 
-def touched_dates(lake: Lake, changes: Sequence[Change], timezone: str) -> list[date]:
+class Changes:
+    """The changes of one run by table: of each, the rows as they will be and as they were."""
+
+    def __init__(self, changes: Sequence[Change]) -> None:
+        self._changes = {change.record_type.table: change for change in changes}
+
+    def __contains__(self, table: Table) -> bool:
+        return table in self._changes
+
+    def new(self, table: Table) -> DataFrame | None:
+        return self._changes[table].rows if table in self._changes else None
+
+    def old(self, table: Table) -> DataFrame | None:
+        change = self._changes.get(table)
+        return _old_rows(change) if change is not None and change.updated else None
+
+    def both(self, table: Table) -> list[DataFrame]:
+        return [rows for rows in (self.new(table), self.old(table)) if rows is not None]
+
+
+def touched_dates(lake: Lake, changes: Sequence[Change], timezone: str, heartbeat_timeout_minutes: int) -> list[date]:
     """Every business date that `changes` can touch, in order."""
-    found: list[DataFrame] = []
-    contact_ids: list[DataFrame] = []
-    for change in changes:
-        table = change.record_type.table
-        both = [change.rows, *([_old_rows(change)] if change.updated else [])]
-        if _COUNTED_AT[table]:
-            found += [_dates(rows, _COUNTED_AT[table], timezone) for rows in both]
-        if table in _CONTACT_NAMED:
-            contact_ids += [rows.select(F.col(_CONTACT_NAMED[table]).alias("contact_id")) for rows in both]
-        if table is SYMBEE_TRANSCRIPT and not lake.is_new(SYMBEE_INTERACTION):
-            keys = change.rows.select(F.col("media_key").alias("changed_key"))
-            naming = lake.read(SYMBEE_INTERACTION).join(keys, media_key() == F.col("changed_key"), "left_semi")
-            found.append(_dates(naming, _COUNTED_AT[SYMBEE_INTERACTION], timezone))
-    found += _counterpart_dates(lake, contact_ids, timezone)
+    changed = Changes(changes)
+    found: list[DataFrame] = [
+        _dates(rows, instants, timezone)
+        for table, instants in COUNTED_AT.items()
+        if instants
+        for rows in changed.both(table)
+    ]
+    found += _family_dates(lake, changed, timezone)
     found += _agent_dates(lake, changes, timezone)
+    found += _session_dates(lake, changed, timezone)
+    for rows in changed.both(SYMBEE_USER_USAGE):  # what it joins or parts lies no further off
+        around = f"interval {heartbeat_timeout_minutes} minutes"
+        found.append(_dates_between(rows, f"usage_entry_at - {around}", f"usage_entry_at + {around}", timezone))
     union = _union(found)
     if union is None:
         return []
     return sorted(row["business_date"] for row in union.distinct().collect())
 
 
-def _counterpart_dates(lake: Lake, contact_ids: list[DataFrame], timezone: str) -> list[DataFrame]:
-    """Of the interactions and contacts in the lake that name a contact which a changed row names."""
-    ids = _union(contact_ids)
-    if ids is None:
+def _family_dates(lake: Lake, changed: Changes, timezone: str) -> list[DataFrame]:
+    """Of all that belongs with a changed interaction, contact, work code or transcript."""
+    seeds = [ids_of(rows, table) for table in NAMES for rows in changed.both(table)]
+    seeds += [rows.select(F.col("gateway_task_id").alias("id")) for rows in changed.both(SYMBEE_WORK_CODE)]
+    fresh_transcripts = changed.new(SYMBEE_TRANSCRIPT)
+    if fresh_transcripts is not None:
+        keys = fresh_transcripts.select(F.col("media_key").alias("changed_key"))
+        interactions = [lake.read(SYMBEE_INTERACTION), *changed.both(SYMBEE_INTERACTION)]
+        for rows in interactions:
+            naming = rows.select(*lake.read(SYMBEE_INTERACTION).columns).join(
+                keys, media_key() == F.col("changed_key"), "left_semi"
+            )
+            seeds.append(ids_of(naming, SYMBEE_INTERACTION))
+    if not seeds:
         return []
-    named = ids.where("contact_id is not null").distinct()
-    found = []
-    for table, column in _CONTACT_NAMED.items():
-        if lake.is_new(table):
-            continue
-        rows = lake.read(table)
-        sharing = rows.join(
-            named.withColumnRenamed("contact_id", "named"), F.col(column) == F.col("named"), "left_semi"
+    ids = closure(lake, seeds)
+    held = {
+        table: holding(lake.read(table), column, ids)
+        for table, column in (
+            (SYMBEE_INTERACTION, "task_id"),
+            (CONNECT_CONTACT, "contact_id"),
+            (SYMBEE_WORK_CODE, "gateway_task_id"),
         )
-        found.append(_dates(sharing, _COUNTED_AT[table], timezone))
+        if not lake.is_new(table)
+    }
+    found = [_dates(rows, COUNTED_AT[table], timezone) for table, rows in held.items()]
+    columns = ("task_id", "media_location")
+    interactions = [rows.select(*columns) for rows in changed.both(SYMBEE_INTERACTION)]
+    if SYMBEE_INTERACTION in held:
+        interactions.append(held[SYMBEE_INTERACTION].select(*columns))
+    transcripts = [
+        rows.select("media_key", "first_message_at", "last_message_at") for rows in changed.both(SYMBEE_TRANSCRIPT)
+    ]
+    if not lake.is_new(SYMBEE_TRANSCRIPT):
+        transcripts.append(lake.read(SYMBEE_TRANSCRIPT).select("media_key", "first_message_at", "last_message_at"))
+    naming_rows, spoken = _union(interactions), _union(transcripts)
+    if naming_rows is not None and spoken is not None:
+        said = transcripts_of(spoken, naming_rows)
+        found.append(_dates_between(said, "first_message_at", "last_message_at", timezone))
     return found
+
+
+# --- sessions ---
+
+
+def _session_dates(lake: Lake, changed: Changes, timezone: str) -> list[DataFrame]:
+    """Each date of a session that a changed agent event belongs to, or whose end a changed event moves."""
+    tables = (SYMBEE_AGENT_EVENT, SYMBEE_USER_USAGE)
+    if not any(table in changed for table in tables):
+        return []
+    agents = _union(
+        rows.select(symbee_environment().alias("changed_environment"), F.col("username").alias("changed_agent"))
+        for table in tables
+        for rows in changed.both(table)
+    )
+    assert agents is not None  # noqa: S101 - one of the tables is changed
+    agents = agents.distinct().localCheckpoint()
+    is_theirs = (symbee_environment() == F.col("changed_environment")) & (F.col("username") == F.col("changed_agent"))
+
+    def after(table: Table) -> DataFrame:
+        """The rows of the agents as they will be."""
+        rows = lake.read(table)
+        new = changed.new(table)
+        if new is not None:
+            fresh = new.select(*rows.columns)
+            same_key = reduce(
+                lambda left, right: left & right,
+                (F.col(f"kept.{name}").eqNullSafe(F.col(f"fresh.{name}")) for name in table.key),
+            )
+            kept = rows.alias("kept").join(fresh.alias("fresh"), same_key, "left_anti")
+            rows = kept.unionByName(fresh)
+        return rows.join(agents, is_theirs, "left_semi")
+
+    events = after(SYMBEE_AGENT_EVENT)
+    logins = events.where("event_type = 'LOGIN'")
+    sessions = agent_time(events, logins, after(SYMBEE_USER_USAGE), _ANY_CLOCK).sessions
+    will_be = sessions.select(*SESSION, F.struct("started_at", "ended_at", "ended_by").alias("will_be"))
+    was = (
+        lake.read(AGENT_SESSION)
+        .where("source = 'symbee'")
+        .select(*SESSION, F.struct("started_at", "ended_at", "ended_by").alias("was"))
+    )
+    compared = will_be.join(was, [*SESSION], "left")
+    touched = _union(
+        rows.select(
+            symbee_environment().alias("environment"),
+            F.col("username").alias("agent"),
+            F.col("agent_session_id").alias("session_id"),
+        )
+        for rows in changed.both(SYMBEE_AGENT_EVENT)
+    )
+    moved = compared.where(~F.col("will_be").eqNullSafe(F.col("was")))
+    if touched is not None:
+        own = compared.join(touched.distinct(), [*SESSION], "left_semi")
+        moved = moved.unionByName(own)
+    return [
+        _dates_between(
+            moved,
+            "least(will_be.started_at, was.started_at)",
+            "greatest(will_be.ended_at, was.ended_at)",
+            timezone,
+        )
+    ]
 
 
 # --- agents ---

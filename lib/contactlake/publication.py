@@ -15,14 +15,25 @@ from pyspark.sql import functions as F  # noqa: N812
 from contactlake.archive.storage import ObjectStore
 from contactlake.business_dates import date_start
 from contactlake.concurrency import concurrently
+from contactlake.conform.agent_time import session_events
+from contactlake.conform.interactions import handle_ms
+from contactlake.conforming import Told
 from contactlake.errors import ConfigurationError
+from contactlake.evidence import Evidence
 from contactlake.kpi import KPIS
 from contactlake.kpi.conformed import Conformed
 from contactlake.quality.audit import Audited, audit
 from contactlake.quality.gate import Limit, Result, judge
 from contactlake.quality.rules import KEY_RULE, balance_name, expectation_name, row_rules
 from contactlake.store import Lake
-from contactlake.tables.conformed import INTERACTION, QUEUE_VISIT, RECONCILIATION
+from contactlake.tables.conformed import (
+    AGENT_STATE,
+    CONVERSATION,
+    DISPOSITION,
+    INTERACTION,
+    QUEUE_VISIT,
+    RECONCILIATION,
+)
 from contactlake.tables.declaration import Severity, Table
 from contactlake.tables.events import CONNECT_CONTACT
 from contactlake.tables.gold import GOLD_TABLES, RECONCILIATION_DAILY
@@ -51,7 +62,7 @@ class GateRules:
 def known_expectations(feeds: Collection[str]) -> set[str]:
     """Every name that `--accept` may take."""
     names = {_limit_name(feed) for feed in feeds}
-    for table in (*GOLD_TABLES, RECONCILIATION, INTERACTION, QUEUE_VISIT):
+    for table in (*GOLD_TABLES, *_MEASURED):
         names.add(expectation_name(table, KEY_RULE))
         names |= {rule.expectation for rule in row_rules(table)}
         names |= {expectation_name(table, balance_name(balance)) for balance in table.balances}
@@ -77,6 +88,14 @@ def check_accepted(accepted: Collection[str], feeds: Collection[str]) -> None:
 
 
 @dataclass(frozen=True)
+class MeasureOptions:
+    """`[service_level]` and `[usage]`."""
+
+    thresholds_seconds: tuple[int, ...]
+    heartbeat_timeout_minutes: int
+
+
+@dataclass(frozen=True)
 class Candidates:
     """What is about to be published: gold rows per table, and the conformed rows that they are computed from."""
 
@@ -84,11 +103,34 @@ class Candidates:
     conformed: Mapping[Table, DataFrame]
 
 
-def candidates(lake: Lake, dates: Sequence[date], thresholds_seconds: tuple[int, ...]) -> Candidates:
+_MEASURED = (RECONCILIATION, INTERACTION, QUEUE_VISIT, AGENT_STATE, DISPOSITION, CONVERSATION)
+"""The conformed tables that gold is measured from, and whose totals it must equal."""
+
+
+def candidates(
+    lake: Lake, evidence: Evidence, told: Told, dates: Sequence[date], rules: GateRules, options: MeasureOptions
+) -> Candidates:
     """Computes the gold rows of `dates`, and keeps them at hand."""
     wanted = F.col("business_date").isin(list(dates))
-    conformed = {table: lake.read_pinned(table).where(wanted) for table in (RECONCILIATION, INTERACTION, QUEUE_VISIT)}
-    source = Conformed(conformed[INTERACTION], conformed[QUEUE_VISIT], conformed[RECONCILIATION], thresholds_seconds)
+    conformed = {table: lake.read_pinned(table).where(wanted) for table in _MEASURED}
+    source = Conformed(
+        interaction=conformed[INTERACTION],
+        queue_visit=conformed[QUEUE_VISIT],
+        reconciliation=conformed[RECONCILIATION],
+        agent_state=conformed[AGENT_STATE],
+        disposition=conformed[DISPOSITION],
+        conversation=conformed[CONVERSATION],
+        intervals=told.agent_time.intervals,
+        dispositions=told.dispositions,
+        messages=told.messages,
+        handle_times=told.judged.select(F.col("task_id").alias("interaction_id"), handle_ms().alias("handle_ms")),
+        timeouts=session_events(evidence.agent_events.where("event_type = 'TIMEOUT'")),
+        usage=evidence.usage,
+        dates=dates,
+        timezone=rules.timezone,
+        thresholds_seconds=options.thresholds_seconds,
+        heartbeat_timeout_minutes=options.heartbeat_timeout_minutes,
+    )
     return Candidates({kpi.table: kpi.compute(source).persist() for kpi in KPIS}, conformed)
 
 

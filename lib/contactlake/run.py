@@ -13,15 +13,15 @@ from functools import partial
 from typing import Any
 
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake import business_dates, pending
 from contactlake.archive.listing import ArchiveObject, Place, Window, list_place
 from contactlake.archive.storage import ObjectStore, S3Options, open_store
 from contactlake.concurrency import concurrently
 from contactlake.config import PSEUDONYM_KEY_VARIABLE, Configuration, FeedSection
-from contactlake.conforming import write_conformed
+from contactlake.conforming import Told, dated, open_dates, tell, write_conformed
 from contactlake.errors import ConfigurationError
+from contactlake.evidence import Evidence, gather
 from contactlake.feeds import FEEDS
 from contactlake.feeds.landing import Entry, Landing, Privacy
 from contactlake.history import PastRun, RunRecord, last_complete_run, undo_unfinished, write_run
@@ -30,6 +30,7 @@ from contactlake.lock import acquire_lease
 from contactlake.publication import (
     Candidates,
     GateRules,
+    MeasureOptions,
     audit_candidates,
     candidates,
     check_accepted,
@@ -42,6 +43,7 @@ from contactlake.quality.gate import failed
 from contactlake.reconciliation import ReconciliationRules
 from contactlake.session import get_session
 from contactlake.store import Lake
+from contactlake.tables.conformed import AGENT_SESSION, AGENT_STATE, RECONCILIATION
 from contactlake.tables.ops import INGESTED_OBJECT
 
 log = logging.getLogger("contactlake.run")
@@ -112,6 +114,7 @@ class Run:
             for entry in configuration.feed
         )
         self._counts: list[dict[str, Any]] = []
+        self._told: tuple[Evidence, Told] | None = None
 
     def execute(self) -> Summary:
         """Runs the job's steps; raises `ContactlakeError` for what a user can act on.
@@ -182,7 +185,8 @@ class Run:
         if job in ("reconcile", "daily") and dates:
             with self._step(f"reconcile {business_dates.describe(dates)}"):
                 pending.add_pending(self._lake, dates, self._record.run_id)
-                still_open = write_conformed(self._lake, dates, self._reconciliation_rules())
+                evidence, told = self._tell(dates)
+                still_open = write_conformed(self._lake, evidence, told, dates, self._reconciliation_rules())
         if job in ("measure", "daily"):
             self._measure(dates, still_open)
 
@@ -219,7 +223,12 @@ class Run:
                     partial(find_change, self._lake, landed, kind) for kind in record_types_landed(landed)
                 )
                 changes = [change for change in changes if change.inserted or change.updated]
-                touched = pending.touched_dates(self._lake, changes, self._configuration.lake.timezone)
+                touched = pending.touched_dates(
+                    self._lake,
+                    changes,
+                    self._configuration.lake.timezone,
+                    self._configuration.usage.heartbeat_timeout_minutes,
+                )
             self._counts = count_rows(landed, changes, self._entries, self._record.run_id)
             with self._step("write events"):
                 pending.add_pending(self._lake, touched, self._record.run_id)
@@ -305,6 +314,19 @@ class Run:
 
     # --- reconcile and measure ---
 
+    def _tell(self, dates: list[date]) -> tuple[Evidence, Told]:
+        """The evidence for `dates` and what it tells, gathered once in a run: nothing writes to the events after."""
+        if self._told is None:
+            evidence = gather(
+                self._lake,
+                dates,
+                pending.pending_dates(self._lake),
+                self._configuration.lake.timezone,
+                self._configuration.usage.heartbeat_timeout_minutes,
+            )
+            self._told = evidence, tell(evidence, self._reconciliation_rules())
+        return self._told
+
     def _reconciliation_rules(self) -> ReconciliationRules:
         section = self._configuration.reconcile
         return ReconciliationRules(
@@ -336,7 +358,12 @@ class Run:
             with self._step(f"measure {business_dates.describe(dates)}"):
                 audited = []
                 if dates:
-                    found = candidates(self._lake, dates, self._configuration.service_level.thresholds_seconds)
+                    evidence, told = self._tell(dates)
+                    options = MeasureOptions(
+                        self._configuration.service_level.thresholds_seconds,
+                        self._configuration.usage.heartbeat_timeout_minutes,
+                    )
+                    found = candidates(self._lake, evidence, told, dates, rules, options)
                     audited = audit_candidates(found)
                 figures = limits(self._lake, found, rules)
             with self._step("judge"):
@@ -361,12 +388,11 @@ class Run:
     def _open_dates(self, dates: list[date], still_open: list[date]) -> list[date]:
         if self._request.job == "daily":
             return still_open
-        from contactlake.tables.conformed import RECONCILIATION
-
-        awaiting = self._lake.read(RECONCILIATION).where(
-            F.col("business_date").isin(dates) & F.col("status").startswith("AWAITING_")
-        )
-        return [row["business_date"] for row in awaiting.select("business_date").distinct().collect()]
+        rows = {
+            table: dated(table, self._lake.read(table), dates, self._configuration.lake.timezone)
+            for table in (RECONCILIATION, AGENT_STATE, AGENT_SESSION)
+        }
+        return open_dates(rows, self._configuration.lake.timezone)
 
     def _docs(self) -> ObjectStore:
         place = self._configuration.quality.data_docs

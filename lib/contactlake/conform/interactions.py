@@ -7,21 +7,14 @@ from contactlake.conform.symbee import is_handled, symbee_direction
 from contactlake.tables.conformed import INTERACTION
 
 
-def conversation_id() -> Column:
-    """The conversation of an interaction: its contact's, else the one that its origin or its gateway names."""
-    return F.coalesce(
-        "contact.initial_contact_id",
-        "contact.contact_id",
-        "origin_gateway_task_id",
-        "origin_task_id",
-        "gateway_task_id",
-        "task_id",
-    )
-
-
 def media_key() -> Column:
     """The key of the transcript that an interaction names, within its archive: its media_location behind the bucket."""
     return F.substring(F.col("media_location"), F.locate("/", "media_location") + 1, 1 << 20)
+
+
+def handle_ms() -> Column:
+    """The time that the agent worked it: active + parked + wrap."""
+    return _sum_of_known("active_ms", "parked_ms", "wrap_ms")
 
 
 def _sum_of_known(*names: str) -> Column:
@@ -34,7 +27,7 @@ def _sum_of_known(*names: str) -> Column:
 
 
 def interactions(judged: DataFrame, transcript_keys: DataFrame) -> DataFrame:
-    """One `interaction` row per judged Symbee interaction.
+    """One `interaction` row per judged Symbee interaction, which has its conversation_id.
 
     `transcript_keys` (media_key): the transcripts that the lake has.
     """
@@ -44,7 +37,7 @@ def interactions(judged: DataFrame, transcript_keys: DataFrame) -> DataFrame:
     return with_transcripts.select(
         F.lit("symbee").alias("source"),
         F.col("task_id").alias("interaction_id"),
-        conversation_id().alias("conversation_id"),
+        "conversation_id",
         F.col("origin_task_id").alias("origin_interaction_id"),
         F.when(joined, F.col("contact.contact_id")).alias("contact_id"),
         F.col("conformed_environment").alias("environment"),
@@ -68,7 +61,7 @@ def interactions(judged: DataFrame, transcript_keys: DataFrame) -> DataFrame:
         "parked_ms",
         "wrap_ms",
         F.when(joined, F.col("contact.agent_hold_ms")).alias("hold_ms"),
-        _sum_of_known("active_ms", "parked_ms", "wrap_ms").alias("handle_ms"),
+        handle_ms().alias("handle_ms"),
         _sum_of_known("active_ms", "wrap_ms").alias("focus_ms"),
         is_handled().alias("is_handled"),
         "is_transferred_out",

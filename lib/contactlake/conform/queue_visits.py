@@ -4,7 +4,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.conform.contacts import contact_ended_at, milliseconds_between
-from contactlake.conform.interactions import conversation_id
+from contactlake.conform.conversations import contact_conversation
 from contactlake.conform.symbee import business_date, is_handled
 from contactlake.tables.conformed import QUEUE_VISIT
 
@@ -31,7 +31,7 @@ def contact_visits(contacts: DataFrame, timezone: str) -> DataFrame:
         .select(
             F.lit("connect").alias("source"),
             F.col("contact_id").alias("visit_id"),
-            F.coalesce("initial_contact_id", "contact_id").alias("conversation_id"),
+            contact_conversation().alias("conversation_id"),
             "environment",
             F.coalesce(F.col("queue"), F.substring_index("queue_arn", "/", -1)).alias("queue"),
             F.lower("channel").alias("channel"),
@@ -47,7 +47,7 @@ def contact_visits(contacts: DataFrame, timezone: str) -> DataFrame:
 
 
 def interaction_visits(judged: DataFrame) -> DataFrame:
-    """One row per judged interaction that Symbee queued."""
+    """One row per judged interaction that Symbee queued; it has its conversation_id."""
     wait = F.coalesce(F.col("queued_ms"), milliseconds_between(F.col("assigned_at"), F.col("queued_at")))
     outcome = F.when(is_handled(), "ANSWERED").when(F.col("is_transferred_out"), "DIVERTED").otherwise("ABANDONED")
     is_queued = (
@@ -60,7 +60,7 @@ def interaction_visits(judged: DataFrame) -> DataFrame:
         .select(
             F.lit("symbee").alias("source"),
             F.col("task_id").alias("visit_id"),
-            conversation_id().alias("conversation_id"),
+            "conversation_id",
             F.col("conformed_environment").alias("environment"),
             F.col("skill_queue_name").alias("queue"),
             F.col("conformed_channel").alias("channel"),

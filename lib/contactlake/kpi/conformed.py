@@ -1,25 +1,46 @@
 """What KPIs are computed from, and the few columns that all of them use."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from contactlake.tables.declaration import Table
+from contactlake.tables.declaration import Rollup, Table
 
 ABSENT = "(none)"
 """What stands in a dimension that is absent."""
+QUARTER_SECONDS = 15 * 60
+"""The length of an interval in the `*_interval` tables."""
 
 
 @dataclass(frozen=True)
 class Conformed:
-    """The conformed tables' rows of the business dates that are measured, and `[service_level]`."""
+    """What the dates that are measured are measured from.
+
+    The tables' rows of those dates; beside them, of whatever dates, what crosses a date's bounds: agents' `intervals`
+    before they are cut, all `dispositions` of the dates' interactions, the `messages` of their transcripts,
+    `handle_times` (interaction_id, handle_ms) of the dates' work codes, `timeouts` (environment, agent, at) and
+    `usage` (silver/symbee_user_usage); and what the configuration says.
+    """
 
     interaction: DataFrame
     queue_visit: DataFrame
     reconciliation: DataFrame
+    agent_state: DataFrame
+    disposition: DataFrame
+    conversation: DataFrame
+    intervals: DataFrame
+    dispositions: DataFrame
+    messages: DataFrame
+    handle_times: DataFrame
+    timeouts: DataFrame
+    usage: DataFrame
+    dates: Sequence[date]
+    timezone: str
     thresholds_seconds: tuple[int, ...]
+    heartbeat_timeout_minutes: int
 
 
 @dataclass(frozen=True)
@@ -40,6 +61,26 @@ def total(name: str) -> Column:
     return F.coalesce(F.sum(name), F.lit(0)).cast("bigint")
 
 
-def ratio(numerator: str, denominator: str) -> Column:
-    """numerator / denominator; null where the denominator is 0."""
-    return F.try_divide(F.col(numerator).cast("double"), F.col(denominator).cast("double"))
+def totals(table: Table, rows: DataFrame) -> list[Column]:
+    """The sums of every additive measure of `table` that `rows` have a column for."""
+    return [
+        total(column.name).alias(column.name)
+        for column in table.columns
+        if column.rollup is Rollup.SUM and column.name not in table.key and column.name in rows.columns
+    ]
+
+
+def with_ratios(rows: DataFrame, table: Table) -> DataFrame:
+    """`rows` with the ratios that `table` declares, null where a denominator is 0, in the table's columns."""
+    ratios = {
+        column.name: F.try_divide(*(F.expr(part).cast("double") for part in column.ratio_of))
+        for column in table.columns
+        if column.ratio_of is not None
+    }
+    return rows.withColumns(ratios).select(*table.column_names)
+
+
+def quarter_of(instant: str) -> Column:
+    """The beginning of the quarter of an hour that `instant` lies in, UTC."""
+    seconds = F.unix_seconds(instant)
+    return F.timestamp_seconds(seconds - F.pmod(seconds, F.lit(QUARTER_SECONDS))).alias("interval_start_at")

@@ -3,27 +3,24 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from contactlake.kpi.conformed import Conformed, Kpi, dimension, ratio, total
+from contactlake.kpi.conformed import Conformed, Kpi, dimension, totals, with_ratios
 from contactlake.tables.gold import HANDLE_DAILY
 
-_SUMS = ("active_ms", "parked_ms", "wrap_ms", "handle_ms", "focus_ms", "hold_ms", "queue_ms")
+_DIMENSIONS = tuple(name for name in HANDLE_DAILY.key if name != "business_date")
 
 
 def _compute(conformed: Conformed) -> DataFrame:
-    handled = conformed.interaction.where("is_handled")
-    return (
-        handled.groupBy(*(dimension(name) for name in HANDLE_DAILY.key if name != "business_date"), "business_date")
-        .agg(
-            F.count(F.lit(1)).alias("handled"),
-            *(total(name).alias(name) for name in _SUMS),
-            F.count_if("is_transferred_out").alias("transferred_out"),
-            F.count_if(F.size("flags") > 0).alias("flagged"),
-        )
-        .withColumns(
-            {f"average_{part}_ms": ratio(f"{part}_ms", "handled") for part in ("handle", "active", "parked", "wrap")}
-        )
-        .select(*HANDLE_DAILY.column_names)
+    handled = conformed.interaction.where("is_handled").withColumns(
+        {
+            "handled": F.lit(1),
+            "transferred_out": F.col("is_transferred_out").cast("int"),
+            "flagged": (F.size("flags") > 0).cast("int"),
+        }
     )
+    summed = handled.groupBy("business_date", *(dimension(name) for name in _DIMENSIONS)).agg(
+        *totals(HANDLE_DAILY, handled)
+    )
+    return with_ratios(summed, HANDLE_DAILY)
 
 
 HANDLE = Kpi(HANDLE_DAILY, _compute)

@@ -5,6 +5,7 @@ from contactlake.tables.declaration import (
     Column,
     Table,
     boolean,
+    count,
     date,
     instant,
     milliseconds,
@@ -179,4 +180,181 @@ AGENT = Table(
     ),
 )
 
-CONFORMED_TABLES = (RECONCILIATION, INTERACTION, QUEUE_VISIT, AGENT)
+_SOURCE = text("source", "The vendor's feed.", required=True)
+_ENVIRONMENT = text("environment", "The environment.", required=True)
+_AGENT_NAME = text("agent", "The agent's username.", required=True)
+_SESSION_ID = text("session_id", "The agent's login session.", required=True)
+_NOT_BACKWARDS = "ended_at >= started_at and duration_ms = unix_millis(ended_at) - unix_millis(started_at)"
+
+IS_UNAVAILABLE = "state = 'UNAVAILABLE' or (state = 'PENDING_UNAVAILABLE' and coalesce(task_count, 0) <= 0)"
+"""Which stretches of `agent_state` count as unavailable time, in Spark SQL."""
+
+AGENT_STATE = Table(
+    layer="silver",
+    name="agent_state",
+    description="One row per stretch of a business date that an agent's session was in one state.",
+    key=("source", "environment", "agent", "session_id", "started_at", "state"),
+    partition_by=("business_date",),
+    statistics=("agent", "started_at"),
+    columns=(
+        _SOURCE,
+        _ENVIRONMENT,
+        _AGENT_NAME,
+        text("agent_hierarchy", "The agent's reporting hierarchy."),
+        _SESSION_ID,
+        text("state", "The state, in the vendor's word.", required=True),
+        text("reason", "The reason of an unavailable state."),
+        text("focus_interaction_id", "The task that was in focus."),
+        count("task_count", "Tasks assigned to the agent."),
+        instant("started_at", "When the stretch began.", required=True),
+        instant("ended_at", "When it ended.", required=True),
+        milliseconds("duration_ms", "How long it lasted.", required=True),
+        boolean("is_open", "The session has not ended, and this is its last stretch: its end may still move."),
+        date("business_date", "The date of started_at in the lake's time zone.", required=True),
+    ),
+    checks=(Check("a stretch ends after its beginning", "ended_at > started_at"),),
+)
+
+AGENT_SESSION = Table(
+    layer="silver",
+    name="agent_session",
+    description="One row per login session of an agent.",
+    key=("source", "environment", "agent", "session_id"),
+    statistics=("started_at", "ended_at"),
+    dated_by="started_at",
+    columns=(
+        _SOURCE,
+        _ENVIRONMENT,
+        _AGENT_NAME,
+        _SESSION_ID,
+        instant("started_at", "The session's first event.", required=True),
+        instant("ended_at", "Its end, or its last sign of life.", required=True),
+        text(
+            "ended_by",
+            "LAST_SEEN: no event tells the end, so the last sign of life stands for it.",
+            required=True,
+            values=("LOGOUT", "TIMEOUT", "LAST_SEEN"),
+        ),
+        boolean("is_open", "The session may still go on.", required=True),
+        milliseconds("duration_ms", "ended_at less started_at.", required=True),
+    ),
+    checks=(Check("duration is end less start", _NOT_BACKWARDS),),
+)
+
+FOCUS_INTERVAL = Table(
+    layer="silver",
+    name="focus_interval",
+    description="One row per stretch of a session in which one task was in focus, in one state.",
+    key=("source", "environment", "agent", "session_id", "started_at"),
+    statistics=("started_at",),
+    dated_by="started_at",
+    columns=(
+        _SOURCE,
+        _ENVIRONMENT,
+        _AGENT_NAME,
+        _SESSION_ID,
+        instant("started_at", "When the stretch began.", required=True),
+        text("interaction_id", "The task in focus.", required=True),
+        text("focus_state", "ALERTING, ACTIVE, WRAP or PARKED, in the vendor's word."),
+        instant("ended_at", "When it ended.", required=True),
+        milliseconds("duration_ms", "How long it lasted.", required=True),
+    ),
+    checks=(Check("duration is end less start", _NOT_BACKWARDS),),
+)
+
+DISPOSITION = Table(
+    layer="silver",
+    name="disposition",
+    description="One row per work code that an agent selected.",
+    key=("source", "disposition_id"),
+    partition_by=("business_date",),
+    statistics=("agent",),
+    columns=(
+        _SOURCE,
+        text("disposition_id", "The SHA-256 of the record.", required=True),
+        text("interaction_id", "The interaction that the code belongs to; null where the lake has none."),
+        text("contact_id", "The contact that the code names, where the lake has it."),
+        _ENVIRONMENT,
+        _AGENT_NAME,
+        text("queue", "The queue that the code names."),
+        text("channel", "The channel of the code's task type.", required=True),
+        text("code_group", "The work code's group."),
+        text("code", "The work code.", required=True),
+        instant("created_at", "When it was selected.", required=True),
+        date("business_date", "The date of created_at in the lake's time zone.", required=True),
+    ),
+)
+
+MESSAGE = Table(
+    layer="silver",
+    name="message",
+    description="One row per message of a chat interaction's transcript, without its text.",
+    key=("source", "interaction_id", "sequence"),
+    statistics=("interaction_id", "sent_at"),
+    dated_by="sent_at",
+    columns=(
+        _SOURCE,
+        text("interaction_id", "The interaction that names the transcript.", required=True),
+        count("sequence", "The message's place in the transcript, from 0.", required=True),
+        text("conversation_id", "The interaction's conversation.", required=True),
+        instant("sent_at", "When it was sent.", required=True),
+        text("direction", "Inbound or Outbound, as the transcript has it."),
+        text("party", "Who wrote it: null for any other direction.", values=("customer", "agent")),
+        count("length", "Characters."),
+        milliseconds(
+            "response_ms",
+            "Of a message that answers the other party: the time since the first message that it left unanswered.",
+        ),
+    ),
+)
+
+CONVERSATION = Table(
+    layer="silver",
+    name="conversation",
+    description="One row per conversation: all interactions and contacts that belong to one customer's request.",
+    key=("source", "conversation_id"),
+    partition_by=("business_date",),
+    statistics=("conversation_id",),
+    columns=(
+        text("source", "symbee where a part is an interaction, else connect.", required=True),
+        text("conversation_id", "The conversation.", required=True),
+        instant("started_at", "The least initiation of parts and joined contacts."),
+        instant("ended_at", "The greatest end of them.", required=True),
+        date("business_date", "The date of ended_at in the lake's time zone.", required=True),
+        text("environment", "The first part's environment."),
+        text("first_queue", "The first part's queue."),
+        text("channel", "The first part's channel."),
+        count("interactions", "Interactions.", required=True),
+        count("contacts", "Contacts, joined to an interaction or not.", required=True),
+        count("agents", "Distinct agents of the parts.", required=True),
+        count("queues", "Distinct queues of the parts.", required=True),
+        count("transfers", "Legs that are transfers, external ones included.", required=True),
+        count("consults", "Legs that are consultations, external ones included.", required=True),
+        count("conferences", "Legs that are conferences, external ones included.", required=True),
+        count("external_legs", "Legs to an external party.", required=True),
+        count("callbacks", "Contacts that are callbacks.", required=True),
+        text(
+            "outcome",
+            "HANDLED where a part was, else ABANDONED where a queue visit was.",
+            required=True,
+            values=("HANDLED", "ABANDONED", "OTHER"),
+        ),
+    ),
+    checks=(
+        Check("a conversation has a part", "interactions + contacts > 0"),
+        Check("external legs are legs", "external_legs <= transfers + consults + conferences"),
+    ),
+)
+
+CONFORMED_TABLES = (
+    RECONCILIATION,
+    INTERACTION,
+    QUEUE_VISIT,
+    AGENT_STATE,
+    AGENT_SESSION,
+    AGENT,
+    FOCUS_INTERVAL,
+    DISPOSITION,
+    MESSAGE,
+    CONVERSATION,
+)

@@ -1,5 +1,6 @@
 """The words in which a table is declared: columns with types, units and a sentence each, key, partition, checks."""
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -11,6 +12,17 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
+class Rollup(StrEnum):
+    """How a measure of several rows becomes one."""
+
+    SUM = "sum"
+    MAX = "max"
+    MERGE = "merge"
+    """A sketch: merged with the others."""
+    PERCENTILE = "percentile"
+    """A percentile: taken from the merged sketch."""
+
+
 @dataclass(frozen=True)
 class Column:
     """One column of a Delta table.
@@ -19,6 +31,8 @@ class Column:
     `is_signed`: a difference, which may be negative; every other bigint and double is a count, a duration or a ratio
     and never below zero. `is_identifier`: names a customer, so it is subject to `[privacy]` and kept out of statistics.
     `is_volatile`: differs between equal runs, so it is left out when old and new rows are compared.
+    `ratio_of`: of a ratio, its numerator and its denominator, Spark SQL over the sums beside it.
+    `rollup`: how a gold table's measure is taken over several rows; None: not at all.
     """
 
     name: str
@@ -29,6 +43,8 @@ class Column:
     is_signed: bool = False
     is_identifier: bool = False
     is_volatile: bool = False
+    ratio_of: tuple[str, str] | None = None
+    rollup: Rollup | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +83,8 @@ class Table:
     statistics: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     balances: tuple[Balance, ...] = field(default=(), repr=False)
+    dated_by: str = "business_date"
+    """What dates a row: its business_date, else the instant that it belongs to the business date of."""
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]
@@ -120,17 +138,26 @@ def instant(name: str, description: str, *, required: bool = False, volatile: bo
     return Column(name, "timestamp", description, is_required=required, is_volatile=volatile)
 
 
-def milliseconds(name: str, description: str, *, required: bool = False, signed: bool = False) -> Column:
-    return Column(name, "bigint", description, is_required=required, is_signed=signed)
+def milliseconds(
+    name: str, description: str, *, required: bool = False, signed: bool = False, rollup: Rollup | None = Rollup.SUM
+) -> Column:
+    return Column(name, "bigint", description, is_required=required, is_signed=signed, rollup=rollup)
 
 
-def count(name: str, description: str, *, required: bool = False) -> Column:
-    return Column(name, "bigint", description, is_required=required)
+def count(name: str, description: str, *, required: bool = False, rollup: Rollup | None = Rollup.SUM) -> Column:
+    return Column(name, "bigint", description, is_required=required, rollup=rollup)
 
 
-def ratio(name: str, description: str) -> Column:
+def ratio(name: str, numerator: str, denominator: str, note: str = "") -> Column:
     """A ratio or an average: stands beside its numerator and denominator and is never added up."""
-    return Column(name, "double", description)
+    wrapped = denominator if re.fullmatch(r"\w+", denominator) else f"({denominator})"
+    over = numerator if re.fullmatch(r"\w+", numerator) else f"({numerator})"
+    description = f"{over} / {wrapped}{f': {note}' if note else '.'}"
+    return Column(name, "double", description, ratio_of=(numerator, denominator))
+
+
+def percentile(name: str, description: str) -> Column:
+    return Column(name, "double", description, rollup=Rollup.PERCENTILE)
 
 
 def boolean(name: str, description: str, *, required: bool = False) -> Column:

@@ -1,0 +1,239 @@
+"""Conversations: which one each interaction belongs to, and what a conversation as a whole was.
+
+Pure DataFrame → DataFrame. Source: Amazon Connect administrator guide, identifying conferences and transfers.
+"""
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+
+from contactlake.conform.contacts import contact_ended_at
+from contactlake.conform.symbee import business_date, is_handled
+from contactlake.tables.conformed import CONVERSATION
+
+_MOST_STEPS = 50
+"""An interaction's origins are followed this far."""
+_CONSULT_BELOW_MS = 2_000
+"""A leg that ends before its parent is a consultation if the agent spoke with the customer for less than this."""
+
+
+def contact_conversation() -> Column:
+    """A contact's conversation: the contact that it all began with."""
+    return F.coalesce("initial_contact_id", "contact_id")
+
+
+# --- which conversation ---
+
+
+def conversation_ids(paired: DataFrame, contacts: DataFrame) -> DataFrame:
+    """Each interaction's conversation: task_id, conversation_id.
+
+    `paired` (interactions, each beside the contact that it names) and `contacts` (silver/connect_contact) must hold
+    whatever their rows name, directly or through others.
+    """
+    hops = _hops(paired, contacts).localCheckpoint()
+    ended = hops.where("conversation_id is not null").select("task_id", "conversation_id")
+    walking = hops.where("conversation_id is null").select(
+        "task_id", F.col("origin").alias("at"), F.array("task_id").alias("path")
+    )
+    steps = hops.select(F.col("task_id").alias("at"), F.col("conversation_id").alias("found"), "origin")
+    for step in range(1, _MOST_STEPS + 1):
+        if walking.isEmpty():
+            break
+        cycle = F.slice("path", F.array_position("path", F.col("at")).cast("int"), F.size("path"))
+        met = walking.join(steps, ["at"]).withColumn(
+            "found",
+            F.coalesce(
+                F.col("found"),
+                F.when(F.array_contains("path", F.col("at")), F.array_min(cycle)),
+                F.col("at") if step == _MOST_STEPS else F.lit(None),
+            ),
+        )
+        met = met.localCheckpoint()
+        ended = ended.unionByName(
+            met.where("found is not null").select("task_id", F.col("found").alias("conversation_id"))
+        )
+        walking = met.where("found is null").select(
+            "task_id", F.col("origin").alias("at"), F.concat("path", F.array("at")).alias("path")
+        )
+    return ended
+
+
+def _hops(paired: DataFrame, contacts: DataFrame) -> DataFrame:
+    """Per interaction its conversation_id where that is told at once, else the task whose conversation it shares.
+
+    Columns: task_id, conversation_id, origin; one of the two last is null.
+    """
+    own = F.coalesce("contact.initial_contact_id", "contact.contact_id")
+    ids = paired.select("task_id", "gateway_task_id", "origin_task_id", "origin_gateway_task_id", own.alias("own"))
+    parents = ids.select(F.col("task_id").alias("parent"))
+    origins = contacts.select(
+        F.col("contact_id").alias("origin_contact"), contact_conversation().alias("origin_conversation")
+    )
+    gateways = (
+        ids.where("gateway_task_id is not null")
+        .groupBy(F.col("gateway_task_id").alias("parent_gateway"))
+        .agg(F.min("task_id").alias("first_of_gateway"))
+    )
+    told = (
+        ids.join(parents, F.col("origin_task_id") == F.col("parent"), "left")
+        .join(origins, F.col("origin_gateway_task_id") == F.col("origin_contact"), "left")
+        .join(gateways, F.col("origin_gateway_task_id") == F.col("parent_gateway"), "left")
+    )
+    origin = F.when(
+        F.col("own").isNull(),
+        F.coalesce("parent", F.when(F.col("origin_conversation").isNull(), F.col("first_of_gateway"))),
+    )
+    named = F.coalesce("origin_conversation", "origin_gateway_task_id", "origin_task_id", "gateway_task_id", "task_id")
+    return told.select("task_id", "own", origin.alias("origin"), named.alias("named")).select(
+        "task_id",
+        F.coalesce("own", F.when(F.col("origin").isNull(), F.col("named"))).alias("conversation_id"),
+        "origin",
+    )
+
+
+# --- the conversation as a whole ---
+
+
+def _legs(contacts: DataFrame) -> DataFrame:
+    """The contacts with `leg`: what a contact with a parent is to it, or null."""
+    parents = contacts.select(
+        F.struct("contact_id", "transfer_completed_at", "agent_hold_ms", "agent_connected_at", "acw_started_at").alias(
+            "parent"
+        )
+    )
+    external = (F.col("initiation_method") == "EXTERNAL_OUTBOUND") & F.col("agent").isNull()
+    both = F.col("agent_connected_at").isNotNull() & F.col("parent.agent_connected_at").isNotNull()
+    ends_first = both & (F.col("acw_started_at") < F.col("parent.acw_started_at"))
+    ends_later = both & (F.col("acw_started_at") > F.col("parent.acw_started_at"))
+    leg = (
+        F.when(F.col("parent").isNull(), None)
+        .when(external & (F.col("disconnect_at") > F.col("parent.transfer_completed_at")), "external transfer")
+        .when(external & (F.col("parent.agent_hold_ms") > F.col("external_third_party_ms")), "external consult")
+        .when(external, "external conference")
+        .when(ends_first & (F.col("agent_interaction_ms") < _CONSULT_BELOW_MS), "consult")
+        .when(ends_first, "conference")
+        .when(ends_later & F.col("parent.transfer_completed_at").isNotNull(), "transfer")
+    )
+    paired = contacts.join(parents, F.col("previous_contact_id") == F.col("parent.contact_id"), "left")
+    return paired.withColumn("leg", leg).drop("parent")
+
+
+_MEMBER = (
+    "conversation_id",
+    "kind",
+    "id",
+    "is_part",
+    "initiated_at",
+    "ended_at",
+    "environment",
+    "agent",
+    "queue",
+    "channel",
+    "is_handled",
+    "is_abandoned",
+    "is_callback",
+    "leg",
+)
+
+
+def conversations(judged: DataFrame, contacts: DataFrame, visits: DataFrame, timezone: str) -> DataFrame:
+    """`conversation`'s rows.
+
+    `judged`: judged interactions with their conversation_id; `contacts` (silver/connect_contact) and `visits`
+    (`queue_visit`): all of the conversations that are wanted, beside others.
+    """
+    interactions = judged.select(
+        "conversation_id",
+        F.lit("interaction").alias("kind"),
+        F.col("task_id").alias("id"),
+        F.lit(True).alias("is_part"),
+        F.col("initiation_at").alias("initiated_at"),
+        F.col("completed_at").alias("ended_at"),
+        F.col("conformed_environment").alias("environment"),
+        F.col("username").alias("agent"),
+        F.col("skill_queue_name").alias("queue"),
+        F.col("conformed_channel").alias("channel"),
+        is_handled().alias("is_handled"),
+        F.lit(False).alias("is_abandoned"),
+        F.lit(False).alias("is_callback"),
+        F.when(~F.col("is_joined") & F.col("origin_task_id").isNotNull(), "transfer").alias("leg"),
+    )
+    taken = judged.where("is_joined").select(F.col("contact.contact_id").alias("taken_id"))
+    amazons = (
+        _legs(contacts)
+        .join(taken, F.col("contact_id") == F.col("taken_id"), "left")
+        .select(
+            contact_conversation().alias("conversation_id"),
+            F.lit("contact").alias("kind"),
+            F.col("contact_id").alias("id"),
+            F.col("taken_id").isNull().alias("is_part"),
+            F.col("initiation_at").alias("initiated_at"),
+            contact_ended_at().alias("ended_at"),
+            "environment",
+            "agent",
+            "queue",
+            F.lower("channel").alias("channel"),
+            F.col("agent_connected_at").isNotNull().alias("is_handled"),
+            F.lit(False).alias("is_abandoned"),
+            F.coalesce(F.col("initiation_method") == "CALLBACK", F.lit(False)).alias("is_callback"),
+            "leg",
+        )
+    )
+    abandoned = visits.where("outcome = 'ABANDONED'").select(
+        "conversation_id",
+        F.lit("visit").alias("kind"),
+        F.lit(False).alias("is_part"),
+        F.lit(True).alias("is_abandoned"),
+    )
+    members = (
+        interactions.select(*_MEMBER)
+        .unionByName(amazons.select(*_MEMBER))
+        .unionByName(abandoned, allowMissingColumns=True)
+    )
+    return _summed(members, timezone)
+
+
+def _summed(members: DataFrame, timezone: str) -> DataFrame:
+    is_part = F.col("is_part")
+
+    def legs(kind: str) -> Column:
+        return F.count_if(F.col("leg").endswith(kind))
+
+    # Nulls last, interactions first: the smallest is the part that came first.
+    place = F.struct(F.col("initiated_at").isNull(), "initiated_at", F.col("kind") != "interaction", "id")
+    first = F.min_by(F.struct("environment", "queue", "channel"), F.when(is_part, place))
+    interactions = F.count_if(F.col("kind") == "interaction")
+    outcome = (
+        F.when(F.bool_or(is_part & F.col("is_handled")), "HANDLED")
+        .when(F.bool_or("is_abandoned"), "ABANDONED")
+        .otherwise("OTHER")
+    )
+    return (
+        members.groupBy("conversation_id")
+        .agg(
+            F.when(interactions > 0, "symbee").otherwise("connect").alias("source"),
+            F.min("initiated_at").alias("started_at"),
+            F.max("ended_at").alias("ended_at"),
+            first.alias("first"),
+            interactions.alias("interactions"),
+            F.count_if(F.col("kind") == "contact").alias("contacts"),
+            F.count_distinct(F.when(is_part, F.col("agent"))).alias("agents"),
+            F.count_distinct(F.when(is_part, F.col("queue"))).alias("queues"),
+            legs("transfer").alias("transfers"),
+            legs("consult").alias("consults"),
+            legs("conference").alias("conferences"),
+            F.count_if(F.col("leg").startswith("external")).alias("external_legs"),
+            F.count_if("is_callback").alias("callbacks"),
+            outcome.alias("outcome"),
+        )
+        .where("ended_at is not null")
+        .withColumns(
+            {
+                "business_date": business_date("ended_at", timezone),
+                "environment": F.col("first.environment"),
+                "first_queue": F.col("first.queue"),
+                "channel": F.col("first.channel"),
+            }
+        )
+        .select(*CONVERSATION.column_names)
+    )

@@ -1,0 +1,222 @@
+"""The evidence: of the silver event tables, the rows that the conformed tables of some business dates depend on.
+
+More may be there than is needed, never less: whatever is computed of it is right for the dates it was gathered for.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+
+from contactlake.business_dates import spans
+from contactlake.conform.interactions import media_key
+from contactlake.conform.symbee import symbee_environment
+from contactlake.feeds.connect import CONTACT_ENDS
+from contactlake.store import Lake
+from contactlake.tables.conformed import AGENT_SESSION, RECONCILIATION
+from contactlake.tables.declaration import Table
+from contactlake.tables.events import (
+    CONNECT_CONTACT,
+    SYMBEE_AGENT_EVENT,
+    SYMBEE_INTERACTION,
+    SYMBEE_TRANSCRIPT,
+    SYMBEE_USER_USAGE,
+    SYMBEE_WORK_CODE,
+)
+
+NAMES: dict[Table, tuple[str, ...]] = {
+    SYMBEE_INTERACTION: ("task_id", "gateway_task_id", "origin_task_id", "origin_gateway_task_id"),
+    CONNECT_CONTACT: ("contact_id", "initial_contact_id", "previous_contact_id"),
+}
+"""Per table, the ids by which its rows belong together: in a pair, a conversation, a leg."""
+
+_IS_LOGIN = "event_type = 'LOGIN'"
+_CONTACT_END = f"coalesce({', '.join(CONTACT_ENDS)})"
+COUNTED_AT: dict[Table, tuple[str, ...]] = {
+    SYMBEE_INTERACTION: ("completed_at",),
+    SYMBEE_WORK_CODE: ("created_at",),
+    SYMBEE_USER_USAGE: ("usage_entry_at",),
+    SYMBEE_AGENT_EVENT: ("current_state_at",),
+    SYMBEE_TRANSCRIPT: (),
+    CONNECT_CONTACT: (_CONTACT_END, f"coalesce(disconnect_at, dequeued_at, {_CONTACT_END})"),
+}
+"""Per event table, the instants whose dates its rows are counted on, in Spark SQL."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Rows of the silver event tables, under their own columns.
+
+    `interactions` and `contacts` hold with each row whatever shares an id with it, directly or through others;
+    `codes`, those rows' work codes; `transcripts`, their transcripts; `agent_events`, whole sessions; `logins`, the
+    LOGIN events of their agents from then on; `usage`, their agents' usage events from then on, and all that is in
+    session on the dates.
+    """
+
+    interactions: DataFrame
+    contacts: DataFrame
+    codes: DataFrame
+    transcripts: DataFrame
+    agent_events: DataFrame
+    logins: DataFrame
+    usage: DataFrame
+
+
+def any_of(conditions: Iterable[Column]) -> Column:
+    return reduce(lambda left, right: left | right, conditions)
+
+
+def lies_in(instant: Column, dates: Collection[date], timezone: str) -> Column:
+    """Whether an instant lies in one of `dates`, roughly: no more than hours beyond them."""
+    return any_of((instant >= F.lit(start)) & (instant < F.lit(end)) for start, end in spans(dates, timezone))
+
+
+def gather(
+    lake: Lake, dates: Sequence[date], pending: Collection[date], timezone: str, heartbeat_timeout_minutes: int
+) -> Evidence:
+    """The evidence for `dates`; `pending`: every date with changes that the conformed tables do not show yet."""
+    tables = {table: lake.read(table) for table in COUNTED_AT}
+    if lake.is_new(RECONCILIATION):  # all of it is wanted
+        return Evidence(
+            tables[SYMBEE_INTERACTION],
+            tables[CONNECT_CONTACT],
+            tables[SYMBEE_WORK_CODE],
+            tables[SYMBEE_TRANSCRIPT],
+            tables[SYMBEE_AGENT_EVENT],
+            tables[SYMBEE_AGENT_EVENT].where(_IS_LOGIN),
+            tables[SYMBEE_USER_USAGE],
+        )
+
+    def dated(table: Table) -> DataFrame:
+        return tables[table].where(any_of(lies_in(F.expr(instant), dates, timezone) for instant in COUNTED_AT[table]))
+
+    spoken = tables[SYMBEE_TRANSCRIPT].where(
+        any_of(
+            (F.col("first_message_at") < F.lit(end)) & (F.col("last_message_at") >= F.lit(start))
+            for start, end in spans(dates, timezone)
+        )
+    )
+    naming = tables[SYMBEE_INTERACTION].join(
+        spoken.select(F.col("media_key").alias("spoken_key")), media_key() == F.col("spoken_key"), "left_semi"
+    )
+    seeds = [
+        ids_of(dated(SYMBEE_INTERACTION), SYMBEE_INTERACTION),
+        ids_of(dated(CONNECT_CONTACT), CONNECT_CONTACT),
+        ids_of(naming, SYMBEE_INTERACTION),
+        dated(SYMBEE_WORK_CODE).select(F.col("gateway_task_id").alias("id")),
+    ]
+    ids = closure(lake, seeds)
+    interactions = holding(tables[SYMBEE_INTERACTION], "task_id", ids)
+    agent_events, logins, usage = _sessions(lake, dates, {*dates, *pending}, timezone, heartbeat_timeout_minutes)
+    return Evidence(
+        interactions,
+        holding(tables[CONNECT_CONTACT], "contact_id", ids),
+        holding(tables[SYMBEE_WORK_CODE], "gateway_task_id", ids),
+        transcripts_of(tables[SYMBEE_TRANSCRIPT], interactions),
+        agent_events,
+        logins,
+        usage,
+    )
+
+
+# --- what belongs together ---
+
+
+def ids_of(rows: DataFrame, table: Table) -> DataFrame:
+    """Every id (id) by which rows of `table` belong with others."""
+    return rows.select(F.explode(F.array(*NAMES[table])).alias("id")).where("id is not null")
+
+
+def holding(rows: DataFrame, column: str, ids: DataFrame) -> DataFrame:
+    """The rows whose `column` is one of `ids` (id)."""
+    return rows.join(ids.select(F.col("id").alias("held_id")), F.col(column) == F.col("held_id"), "left_semi")
+
+
+def transcripts_of(transcripts: DataFrame, interactions: DataFrame) -> DataFrame:
+    """The transcripts that `interactions` name."""
+    keys = interactions.where("media_location is not null").select(media_key().alias("named_key"))
+    return transcripts.join(keys, F.col("media_key") == F.col("named_key"), "left_semi")
+
+
+def closure(lake: Lake, seeds: Sequence[DataFrame]) -> DataFrame:
+    """The ids of `seeds` (frames of id) and all that belong with them through interactions and contacts: id, distinct.
+
+    Each round looks for rows that share an id found in the last one, until none brings a new id: as many rounds as
+    the longest way between two rows that belong together.
+    """
+    found = reduce(lambda left, right: left.unionByName(right), seeds).where("id is not null").distinct()
+    found = found.localCheckpoint()
+    links = [lake.read(table).select(*names) for table, names in NAMES.items() if not lake.is_new(table)]
+    if not links:
+        return found
+    rows = [link.select(F.array_compact(F.array(*link.columns)).alias("ids")) for link in links]
+    linked = reduce(lambda left, right: left.unionByName(right), rows).where("size(ids) > 1")
+    by_id = linked.select(F.explode("ids").alias("id"), "ids")
+    fresh = found
+    while True:
+        shared = by_id.join(fresh, ["id"], "left_semi").select(F.explode("ids").alias("id")).distinct()
+        fresh = shared.join(found, ["id"], "left_anti").localCheckpoint()
+        if fresh.isEmpty():
+            return found
+        found = found.unionByName(fresh).localCheckpoint()
+
+
+# --- sessions ---
+
+
+def _sessions(
+    lake: Lake, dates: Sequence[date], doubtful: Collection[date], timezone: str, heartbeat_timeout_minutes: int
+) -> tuple[DataFrame, DataFrame, DataFrame]:
+    """Agent events, logins and usage events that agents' time and usage on `dates` depend on.
+
+    A session is known by silver/agent_session, as far as it was conformed, else by an event on one of the `doubtful`
+    dates, which hold every change since.
+    """
+    events, usage = lake.read(SYMBEE_AGENT_EVENT), lake.read(SYMBEE_USER_USAGE)
+    told = events.where(lies_in(F.col("current_state_at"), doubtful, timezone)).select(
+        "company_id", "environment", "username", "agent_session_id", F.col("current_state_at").alias("since")
+    )
+    known = lake.read(AGENT_SESSION).where(
+        any_of(
+            (F.col("started_at") < F.lit(end)) & (F.col("ended_at") >= F.lit(start))
+            for start, end in spans(doubtful, timezone)
+        )
+    )
+    wanted = (
+        told.select(
+            symbee_environment().alias("environment"),
+            F.col("username").alias("agent"),
+            F.col("agent_session_id").alias("session_id"),
+            "since",
+        )
+        .unionByName(known.select("environment", "agent", "session_id", F.col("started_at").alias("since")))
+        .groupBy("environment", "agent", "session_id")
+        .agg(F.min("since").alias("since"))
+        .localCheckpoint()
+    )
+    sessions = wanted.select(
+        F.col("environment").alias("wanted_environment"),
+        F.col("agent").alias("wanted_agent"),
+        F.col("session_id").alias("wanted_session"),
+        "since",
+    )
+    agents = sessions.groupBy("wanted_environment", "wanted_agent").agg(F.min("since").alias("since"))
+    is_same_agent = (symbee_environment() == F.col("wanted_environment")) & (F.col("username") == F.col("wanted_agent"))
+    is_same_session = is_same_agent & (F.col("agent_session_id") == F.col("wanted_session"))
+    is_since = F.col("current_state_at") >= F.col("since")
+    around = timedelta(minutes=heartbeat_timeout_minutes)
+    is_in_session = any_of(
+        (F.col("usage_entry_at") >= F.lit(start - around)) & (F.col("usage_entry_at") <= F.lit(end + around))
+        for start, end in spans(dates, timezone)
+    )
+    used = usage.join(agents, is_same_agent, "left").where(
+        is_in_session | F.coalesce(F.col("usage_entry_at") >= F.col("since"), F.lit(False))
+    )
+    return (
+        events.join(sessions, is_same_session, "left_semi"),
+        events.where(_IS_LOGIN).join(agents, is_same_agent & is_since, "left_semi"),
+        used.select(*usage.columns),
+    )
