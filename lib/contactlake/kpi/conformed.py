@@ -7,6 +7,7 @@ from datetime import date
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from contactlake.rollup import ratios
 from contactlake.tables.declaration import Rollup, Table
 
 ABSENT = "(none)"
@@ -66,18 +67,13 @@ def totals(table: Table, rows: DataFrame) -> list[Column]:
     return [
         total(column.name).alias(column.name)
         for column in table.columns
-        if column.rollup is Rollup.SUM and column.name not in table.key and column.name in rows.columns
+        if column.rollup is Rollup.SUM and column.name in rows.columns
     ]
 
 
 def with_ratios(rows: DataFrame, table: Table) -> DataFrame:
     """`rows` with the ratios that `table` declares, null where a denominator is 0, in the table's columns."""
-    ratios = {
-        column.name: F.try_divide(*(F.expr(part).cast("double") for part in column.ratio_of))
-        for column in table.columns
-        if column.ratio_of is not None
-    }
-    return rows.withColumns(ratios).select(*table.column_names)
+    return rows.withColumns(ratios(table)).select(*table.column_names)
 
 
 def quarter_of(instant: str) -> Column:

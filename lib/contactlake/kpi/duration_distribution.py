@@ -7,7 +7,9 @@ from contactlake.kpi.conformed import Conformed, Kpi, dimension, total
 from contactlake.tables.gold import DURATION_DISTRIBUTION_DAILY
 
 _DIMENSIONS = ("source", "environment", "queue", "channel")
-_PERCENTILES = {"p50_ms": 0.5, "p90_ms": 0.9, "p95_ms": 0.95, "p99_ms": 0.99}
+_PERCENTILES = {
+    column.name: column.percentile_of[1] for column in DURATION_DISTRIBUTION_DAILY.columns if column.percentile_of
+}
 
 
 def _durations(rows: DataFrame, **measures: str) -> DataFrame:

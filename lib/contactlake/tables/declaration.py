@@ -17,10 +17,12 @@ class Rollup(StrEnum):
 
     SUM = "sum"
     MAX = "max"
+    PEAK = "peak"
+    """The most at one instant: of several dates the greatest. Over other dimensions unknown, as peaks need not meet."""
     MERGE = "merge"
     """A sketch: merged with the others."""
     PERCENTILE = "percentile"
-    """A percentile: taken from the merged sketch."""
+    """A percentile: taken from the merged sketch; of one row alone, its own."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Column:
     and never below zero. `is_identifier`: names a customer, so it is subject to `[privacy]` and kept out of statistics.
     `is_volatile`: differs between equal runs, so it is left out when old and new rows are compared.
     `ratio_of`: of a ratio, its numerator and its denominator, Spark SQL over the sums beside it.
-    `rollup`: how a gold table's measure is taken over several rows; None: not at all.
+    `rollup`: how a gold table's measure is taken over several rows; None: not at all, unless it is a ratio.
+    `percentile_of`: of a percentile, the column of its sketch and the fraction.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Column:
     is_volatile: bool = False
     ratio_of: tuple[str, str] | None = None
     rollup: Rollup | None = None
+    percentile_of: tuple[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,8 @@ class Table:
     """A Delta table, declared once: what it holds, its key, how it lies on disk and what must be true of it.
 
     `statistics` are the columns whose minimum and maximum Delta keeps per file, for skipping; identifiers of
-    customers are never among them.
+    customers are never among them. `overlapping` are the columns of the key whose values share what is counted, as
+    thresholds do: rows that differ in them are never taken together.
     """
 
     layer: str
@@ -81,6 +86,7 @@ class Table:
     key: tuple[str, ...] = ()
     partition_by: tuple[str, ...] = ()
     statistics: tuple[str, ...] = ()
+    overlapping: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     balances: tuple[Balance, ...] = field(default=(), repr=False)
     dated_by: str = "business_date"
@@ -94,6 +100,8 @@ class Table:
         for used in (*self.key, *self.partition_by, *self.statistics):
             if used not in known:
                 raise ValueError(f"{self}: {used} is used but not declared")
+        if not set(self.overlapping) <= set(self.key):
+            raise ValueError(f"{self}: {self.overlapping} must be columns of the key")
         for column in self.columns:
             if column.is_identifier and column.name in self.statistics:
                 raise ValueError(f"{self}: {column.name} names a customer and must stay out of statistics")
@@ -156,8 +164,8 @@ def ratio(name: str, numerator: str, denominator: str, note: str = "") -> Column
     return Column(name, "double", description, ratio_of=(numerator, denominator))
 
 
-def percentile(name: str, description: str) -> Column:
-    return Column(name, "double", description, rollup=Rollup.PERCENTILE)
+def percentile(name: str, sketch: str, fraction: float, description: str) -> Column:
+    return Column(name, "double", description, rollup=Rollup.PERCENTILE, percentile_of=(sketch, fraction))
 
 
 def boolean(name: str, description: str, *, required: bool = False) -> Column:
