@@ -1,14 +1,6 @@
-"""What a lake has published, for the eyes: `contactlake summary`. Reads only, and takes no lease.
+"""What a lake has published, for the eyes: `contactlake summary`."""
 
-Every table is read at the version that the last complete run recorded, so that the figures belong together whatever a
-run under way is writing.
-"""
-
-import io
-import os
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import reduce
@@ -16,32 +8,26 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
-from rich import box
 from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from contactlake.archive.storage import S3Options, open_store
 from contactlake.business_dates import describe
 from contactlake.config import Configuration
 from contactlake.errors import ConfigurationError, StorageError
-from contactlake.history import PastRun, last_complete_run
-from contactlake.session import get_session
-from contactlake.store import MARKER, Lake
+from contactlake.grids import average_clock, new_grid, print_drawn, share
+from contactlake.history import PastRun
+from contactlake.published import Published, open_published
 from contactlake.tables.conformed import STATUSES
-from contactlake.tables.declaration import Table
 from contactlake.tables.gold import HANDLE_DAILY, QUEUE_DAILY, RECONCILIATION_DAILY, SERVICE_LEVEL_DAILY
 from contactlake.tables.ops import INGEST_COUNT, PENDING_DATE, QUARANTINE
 
-"""At the root of every lake."""
 _PLAIN_WIDTH = 100
 """Columns that are used where no terminal says how wide it is."""
 _USUAL_DATES = 7
 """So many of the latest dates are shown where none are named."""
 _MOST_DATES_ABREAST = 5
 _MOST_THRESHOLDS = 3
-_RULED = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
-"""A line below the headings, and nothing else."""
 
 Counts = dict[str, int]
 """Sums by their column in gold."""
@@ -83,62 +69,25 @@ def show(configuration: Configuration, first: date | None, last: date | None) ->
     Raises `StorageError` where nothing is published yet or the lake cannot be reached, `ConfigurationError` where
     none of the dates asked for is.
     """
-    s3 = configuration.storage.s3
-    root = open_store(configuration.lake.root, S3Options(s3.endpoint, s3.path_style, s3.region))
-    if root.head(MARKER) is None:  # told before Spark is started for nothing
-        raise _no_lake(root.uri)
-    with _engine_chatter_on_stderr():
-        lake = Lake(get_session(configuration, "summary"), root)
-    figures = read(lake, first, last)
-    data_docs = configuration.quality.data_docs or f"{root.uri}/data_docs"
-    if sys.stdout.isatty():
-        render(Console(highlight=False), figures, root.uri, data_docs)
-        return
-    plain = Console(file=io.StringIO(), width=_PLAIN_WIDTH, highlight=False, record=True)
-    render(plain, figures, root.uri, data_docs)
-    print("\n".join(line.rstrip() for line in plain.export_text().splitlines()))
-
-
-def _no_lake(uri: str) -> StorageError:
-    return StorageError(
-        f"{uri} holds no lake yet", "make one with `contactlake daily`, or mend lake.root in the configuration"
-    )
-
-
-@contextmanager
-def _engine_chatter_on_stderr() -> Iterator[None]:
-    """Starts the JVM with stderr in place of stdout, where its dependency resolver prints."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
+    published = open_published(configuration, "summary")
+    figures = read(published, first, last)
+    data_docs = configuration.quality.data_docs or f"{published.uri}/data_docs"
+    print_drawn(lambda console: render(console, figures, published.uri, data_docs), _PLAIN_WIDTH)
 
 
 # --- reading ---
 
 
-def read(lake: Lake, first: date | None, last: date | None) -> Figures:
+def read(lake: Published, first: date | None, last: date | None) -> Figures:
     """The figures of the lake's last complete run."""
-    lake.check_marker()
-    run = last_complete_run(lake)
-    if run is None:
-        raise _no_lake(lake.store.uri)
-
-    def rows(table: Table) -> DataFrame:
-        return lake.read(table, run.table_versions.get(table.path))
-
     queues, handled, levels, statuses = (
-        rows(table) for table in (QUEUE_DAILY, HANDLE_DAILY, SERVICE_LEVEL_DAILY, RECONCILIATION_DAILY)
+        lake.rows(table) for table in (QUEUE_DAILY, HANDLE_DAILY, SERVICE_LEVEL_DAILY, RECONCILIATION_DAILY)
     )
     published = _dates(queues, handled, statuses)
-    pending = sorted(row["business_date"] for row in rows(PENDING_DATE).collect())
+    pending = sorted(row["business_date"] for row in lake.rows(PENDING_DATE).collect())
     if not published:
         raise StorageError(
-            f"{lake.store.uri} has published nothing yet ({len(pending)} dates are pending)",
+            f"{lake.uri} has published nothing yet ({len(pending)} dates are pending)",
             "run `contactlake measure`, or see ops/quality_result where the quality gate failed",
         )
     dates = published[-_USUAL_DATES:]
@@ -150,7 +99,7 @@ def read(lake: Lake, first: date | None, last: date | None) -> Figures:
             )
     wanted = F.col("business_date").isin(dates)
     return Figures(
-        run=run,
+        run=lake.run,
         dates=dates,
         published=published,
         groups=_groups(queues.where(wanted), handled.where(wanted), levels.where(wanted)),
@@ -159,8 +108,8 @@ def read(lake: Lake, first: date | None, last: date | None) -> Figures:
             (row["status"], row["business_date"]): row["contacts"]
             for row in _sums(statuses.where(wanted), ["status", "business_date"], ["contacts"])
         },
-        quarantined=_quarantined(rows(QUARANTINE)),
-        records=sum(row["records"] for row in rows(INGEST_COUNT).select("records").collect()),
+        quarantined=_quarantined(lake.rows(QUARANTINE)),
+        records=sum(row["records"] for row in lake.rows(INGEST_COUNT).select("records").collect()),
         pending=pending,
     )
 
@@ -236,25 +185,6 @@ def _print(console: Console, grid: Grid | None) -> None:
         console.print(grid)
 
 
-def _grid(console: Console, title: str, caption: str | None, *columns: str, words: int) -> Grid:
-    """A table whose first `words` columns are words and the others figures."""
-    grid = Grid(
-        title=title,
-        caption=caption,
-        title_justify="left",
-        caption_justify="left",
-        title_style="bold",
-        caption_style="dim",
-        box=box.SIMPLE_HEAD if console.is_terminal else _RULED,
-        show_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-    for number, name in enumerate(columns):
-        is_word = number < words
-        grid.add_column(name, justify="left" if is_word else "right", overflow="fold", no_wrap=not is_word)
-    return grid
-
-
 def _add_groups(grid: Grid, groups: Sequence[Group], figures: Callable[[Group], list[str]]) -> None:
     """Per date a heading, a row for each queue and channel, and one for all of them."""
     for day in sorted({group.business_date for group in groups}):
@@ -286,11 +216,11 @@ def _queue_grid(console: Console, environment: str, groups: Sequence[Group]) -> 
         counts = group.counts
         return [
             *(f"{counts[name]}" for name in ("offered", "answered", "abandoned")),
-            _average(counts["answer_wait_ms"], counts["answered"]),
-            *(_share(group.answered_within.get(seconds, 0), counts["offered"]) for seconds in thresholds),
+            average_clock(counts["answer_wait_ms"], counts["answered"]),
+            *(share(group.answered_within.get(seconds, 0), counts["offered"]) for seconds in thresholds),
         ]
 
-    grid = _grid(
+    grid = new_grid(
         console,
         f"Queues, {environment}",
         "Offered: answered, abandoned and diverted. ASA: average speed of answer.\n"
@@ -312,9 +242,9 @@ def _handle_grid(console: Console, environment: str, groups: Sequence[Group]) ->
     def figures(group: Group) -> list[str]:
         handled = group.counts["handled"]
         sums = (group.counts[name] for name in ("handle_ms", "focus_ms", "parked_ms", "wrap_ms"))
-        return [f"{handled}", *(_average(total, handled) for total in sums)]
+        return [f"{handled}", *(average_clock(total, handled) for total in sums)]
 
-    grid = _grid(
+    grid = new_grid(
         console,
         f"Handled work, {environment}",
         "AHT: average handle time, with parked time and without it. Parked and wrap are averages too.",
@@ -332,7 +262,7 @@ def _handle_grid(console: Console, environment: str, groups: Sequence[Group]) ->
 
 
 def _level_grid(console: Console, levels: Sequence[tuple[date, int, Counts]]) -> Grid:
-    grid = _grid(
+    grid = new_grid(
         console,
         "Service level of all queues, by definition",
         "Removed: Amazon Connect's console and API. Answered: its data lake. See docs/kpis.md.",
@@ -354,10 +284,10 @@ def _level_grid(console: Console, levels: Sequence[tuple[date, int, Counts]]) ->
             "" if previous == day else f"{day:%Y-%m-%d %a}",
             f"{seconds} s",
             f"{offered}",
-            _share(counts["removed_below"], offered),
-            _share(answered, offered),
-            _share(answered, offered - abandoned),
-            _share(answered + abandoned, offered),
+            share(counts["removed_below"], offered),
+            share(answered, offered),
+            share(answered, offered - abandoned),
+            share(answered + abandoned, offered),
         )
         previous = day
     return grid
@@ -365,7 +295,7 @@ def _level_grid(console: Console, levels: Sequence[tuple[date, int, Counts]]) ->
 
 def _status_grid(console: Console, figures: Figures) -> Grid:
     abreast = figures.dates if len(figures.dates) <= _MOST_DATES_ABREAST else []
-    grid = _grid(
+    grid = new_grid(
         console,
         "Reconciliation of interactions with contacts",
         None,
@@ -380,16 +310,16 @@ def _status_grid(console: Console, figures: Figures) -> Grid:
         total = sum(figures.statuses.get((status, day), 0) for day in figures.dates)
         if total:
             on_dates = [f"{figures.statuses.get((status, day), 0)}" for day in abreast]
-            grid.add_row(status, *on_dates, f"{total}", _share(total, everything))
+            grid.add_row(status, *on_dates, f"{total}", share(total, everything))
     return grid
 
 
 def _quarantine_grid(console: Console, figures: Figures) -> Grid:
     total = sum(records for _, _, records, _ in figures.quarantined)
-    grid = _grid(
+    grid = new_grid(
         console,
         "Quarantine",
-        f"{total} of {figures.records} records read so far ({_share(total, figures.records)}).",
+        f"{total} of {figures.records} records read so far ({share(total, figures.records)}).",
         "feed",
         "reason",
         "records",
@@ -408,16 +338,3 @@ def _places(console: Console, root: str, data_docs: str) -> None:
         ("Data docs", f"{data_docs}/index.html"),
     ):
         console.print(Text(f"{what:10} {where}"), soft_wrap=True)
-
-
-def _average(total_ms: int, count: int) -> str:
-    """An average duration as m:ss or h:mm:ss."""
-    if not count:
-        return "-"
-    minutes, seconds = divmod(round(total_ms / count / 1000), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
-
-
-def _share(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f}%" if whole else "-"
