@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from itertools import chain
 from pathlib import Path
 
 from py4j.protocol import Py4JJavaError
@@ -19,6 +20,7 @@ from contactlake.config import load_configuration
 from contactlake.errors import ConfigurationError, ContactlakeError, GateFailed, StorageError
 from contactlake.launch import prepare
 from contactlake.run import JOBS, Progress, Request, run_job
+from contactlake.show import Format, show, wanted
 
 log = logging.getLogger("contactlake")
 
@@ -61,6 +63,10 @@ def _date(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2025-03-01") from None
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def add_job_arguments(parser: argparse.ArgumentParser) -> None:
@@ -155,9 +161,31 @@ def parser() -> argparse.ArgumentParser:
     shown.add_argument("--config", type=Path, metavar="FILE", help="the TOML configuration (CONTACTLAKE_CONFIG)")
     shown.add_argument("--from", dest="first", type=_date, metavar="D", help="first business date (the last seven)")
     shown.add_argument("--to", dest="last", type=_date, metavar="D", help="last business date")
+    words = "show a KPI table, as it is or rolled up over days and dimensions; nothing is written to the lake"
+    _add_show_arguments(commands.add_parser("show", help=words, description=words))
     words = "write an invented contact centre's archive, to try things on"
     synthesize.add_arguments(commands.add_parser("synthesize", help=words, description=words))
     return parser
+
+
+def _add_show_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("table", metavar="TABLE", help="a gold table, such as queue_daily")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the TOML configuration (CONTACTLAKE_CONFIG)")
+    parser.add_argument("--from", dest="first", type=_date, metavar="D", help="first business date (all)")
+    parser.add_argument("--to", dest="last", type=_date, metavar="D", help="last business date")
+    parser.add_argument(
+        "--by",
+        action="append",
+        default=[],
+        type=_names,
+        metavar="NAME",
+        help="what to keep apart: day, week, month or total, and dimensions of the table; comma-separated, may be"
+        " repeated (the table's own rows)",
+    )
+    parser.add_argument(
+        "--format", choices=[form.value for form in Format], default=Format.TABLE.value, help="the form (table)"
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="where to write it (stdout)")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -169,6 +197,8 @@ def _dispatch(arguments: argparse.Namespace) -> int:
     match arguments.command:
         case "summary":
             return _summary(arguments)
+        case "show":
+            return _show(arguments)
         case "synthesize":
             print(synthesize.run(arguments).to_json(), flush=True)
             return 0
@@ -181,6 +211,16 @@ def _summary(arguments: argparse.Namespace) -> int:
     configuration = load_configuration(arguments.config)
     prepare(configuration)
     report.show(configuration, first, last)
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    first, last = _range(arguments)
+    by = chain.from_iterable(arguments.by)
+    asked = wanted(arguments.table, by, first, last, Format(arguments.format), arguments.output)
+    configuration = load_configuration(arguments.config)
+    prepare(configuration)
+    show(configuration, asked)
     return 0
 
 

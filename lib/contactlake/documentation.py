@@ -15,7 +15,7 @@ from contactlake.kpi import KPIS
 from contactlake.quality.rules import balance_name, expectation_name
 from contactlake.tables import SCHEMA_VERSION, TABLES
 from contactlake.tables.conformed import STATUSES
-from contactlake.tables.declaration import Column, Severity, Table
+from contactlake.tables.declaration import Column, Rollup, Severity, Table
 
 _GENERATED = "<!-- Made by `make docs`. What is wrong here is to be mended in the declarations. -->"
 
@@ -225,14 +225,24 @@ Where these figures differ from Amazon Connect's console, they do so on purpose:
 """
 
 
+_ROLLED_UP: Mapping[Rollup | None, str] = {
+    Rollup.SUM: "added",
+    Rollup.MAX: "the greatest",
+    Rollup.PEAK: "the greatest, over dates alone",
+    Rollup.MERGE: "merged",
+    Rollup.PERCENTILE: "from the merged sketch",
+    None: "not known",
+}
+
+
 def kpis_page() -> str:
     if set(_STATUS_MEANINGS) != set(STATUSES):
         raise ValueError("the statuses and their meanings differ")
     parts = [
         "Every gold table has a row per business date, the calendar date in the lake's time zone, and per value of its"
         " other dimensions. Sums take null as 0, an absent dimension is `(none)`, a ratio whose denominator is 0 is"
-        " null. Counts and sums may be added up over rows. Ratios, averages, maxima and percentiles must not: ratios"
-        " and averages are made anew from their numerators and denominators, percentiles from the sketch.",
+        " null. Of several rows, each measure is taken by the rule in its last column, and by no other:"
+        " [rolling-up.md](rolling-up.md) shows how.",
         _WORDS,
         _DIFFERENCES_FROM_AMAZON,
         "Before a gold table is published, its key must be unique and each column's own rules must hold (present, a"
@@ -255,8 +265,18 @@ def _kpi_section(table: Table, compute: Callable[..., object]) -> str:
     parts += [" ".join(paragraph.split()) for paragraph in words[1:]]
     parts.append(f"Grain: {_listed(table.key)}.")
     measures = [column for column in table.columns if column.name not in table.key]
-    rows = [[f"`{column.name}`", _unit(column), _meaning(column).removesuffix(" *Never null.*")] for column in measures]
-    parts.append(_grid(["measure", "unit", "definition"], rows))
+    rows = [
+        [
+            f"`{column.name}`",
+            _unit(column),
+            _meaning(column).removesuffix(" *Never null.*"),
+            "made anew" if column.ratio_of is not None else _ROLLED_UP[column.rollup],
+        ]
+        for column in measures
+    ]
+    parts.append(_grid(["measure", "unit", "definition", "over several rows"], rows))
+    if table.overlapping:
+        parts.append(f"Rows that differ in {_listed(table.overlapping)} are never taken together.")
     names = [*(check.name for check in table.checks), *(balance_name(balance) for balance in table.balances)]
     parts.append("Expectations: " + _listed(expectation_name(table, name) for name in names) + ".")
     return "\n\n".join(parts)
@@ -264,7 +284,7 @@ def _kpi_section(table: Table, compute: Callable[..., object]) -> str:
 
 def _unit(column: Column) -> str:
     if column.name.endswith("_ms"):
-        return "ms" if column.type == "bigint" and not column.name.startswith("max_") else "ms, not additive"
+        return "ms"
     if column.name.endswith("_seconds"):
         return "s"
     return {"bigint": "count", "double": "ratio"}.get(column.type, column.type)
