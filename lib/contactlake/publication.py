@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 
 from pyspark.sql import DataFrame
@@ -15,19 +15,23 @@ from pyspark.sql import functions as F  # noqa: N812
 from contactlake.archive.storage import ObjectStore
 from contactlake.business_dates import date_start
 from contactlake.concurrency import concurrently
-from contactlake.conform.agent_time import session_events
+from contactlake.conform.agent_time import SESSION, session_events
 from contactlake.conform.interactions import handle_ms
-from contactlake.conforming import Told
+from contactlake.conform.symbee import business_date
+from contactlake.conforming import Told, dated
 from contactlake.errors import ConfigurationError
 from contactlake.evidence import Evidence
 from contactlake.kpi import KPIS
 from contactlake.kpi.conformed import Conformed
+from contactlake.quality import figures
 from contactlake.quality.audit import Audited, audit
 from contactlake.quality.gate import Limit, Result, judge
 from contactlake.quality.rules import KEY_RULE, balance_name, expectation_name, row_rules
 from contactlake.store import Lake
 from contactlake.tables.conformed import (
+    AGENT,
     AGENT_STATE,
+    CONFORMED_TABLES,
     CONVERSATION,
     DISPOSITION,
     INTERACTION,
@@ -35,7 +39,7 @@ from contactlake.tables.conformed import (
     RECONCILIATION,
 )
 from contactlake.tables.declaration import Severity, Table
-from contactlake.tables.events import CONNECT_CONTACT
+from contactlake.tables.events import CONNECT_CONTACT, SYMBEE_INTERACTION, SYMBEE_TRANSCRIPT
 from contactlake.tables.gold import GOLD_TABLES, RECONCILIATION_DAILY
 from contactlake.tables.ops import INGEST_COUNT, QUALITY_RESULT, RUN
 
@@ -53,6 +57,7 @@ class GateRules:
     as_of: datetime
     timezone: str
     grace_hours: int
+    tolerance_ms: int
     max_quarantined_share: float
     max_missing_share: float
     accepted: Collection[str]
@@ -62,11 +67,12 @@ class GateRules:
 def known_expectations(feeds: Collection[str]) -> set[str]:
     """Every name that `--accept` may take."""
     names = {_limit_name(feed) for feed in feeds}
-    for table in (*GOLD_TABLES, *_MEASURED):
+    for table in (*GOLD_TABLES, *_JUDGED):
         names.add(expectation_name(table, KEY_RULE))
         names |= {rule.expectation for rule in row_rules(table)}
         names |= {expectation_name(table, balance_name(balance)) for balance in table.balances}
     names |= {f"{INGEST_COUNT.name}.{_CONSERVATION}"}
+    names |= {f"{table.name}.{name}" for name, (table, _, _) in _FIGURES.items()}
     return names
 
 
@@ -101,18 +107,27 @@ class Candidates:
 
     gold: Mapping[Table, DataFrame]
     conformed: Mapping[Table, DataFrame]
+    figures: Sequence[DataFrame]
+    """Frames of one row each (name, value): what no single row tells."""
 
 
-_MEASURED = (RECONCILIATION, INTERACTION, QUEUE_VISIT, AGENT_STATE, DISPOSITION, CONVERSATION)
-"""The conformed tables that gold is measured from, and whose totals it must equal."""
+_JUDGED = tuple(table for table in CONFORMED_TABLES if table is not AGENT)
+"""The conformed tables: rows of dates, judged with the gold tables whose totals must equal theirs."""
+
+
+def _dated(lake: Lake, table: Table, dates: Sequence[date], timezone: str) -> DataFrame:
+    """The rows of `table` that belong to `dates`, with their business_date."""
+    rows = dated(table, lake.read_pinned(table), dates, timezone)
+    if table.dated_by == "business_date":
+        return rows
+    return rows.withColumn("business_date", business_date(table.dated_by, timezone))
 
 
 def candidates(
     lake: Lake, evidence: Evidence, told: Told, dates: Sequence[date], rules: GateRules, options: MeasureOptions
 ) -> Candidates:
     """Computes the gold rows of `dates`, and keeps them at hand."""
-    wanted = F.col("business_date").isin(list(dates))
-    conformed = {table: lake.read_pinned(table).where(wanted) for table in _MEASURED}
+    conformed = {table: _dated(lake, table, dates, rules.timezone) for table in _JUDGED}
     source = Conformed(
         interaction=conformed[INTERACTION],
         queue_visit=conformed[QUEUE_VISIT],
@@ -131,7 +146,23 @@ def candidates(
         thresholds_seconds=options.thresholds_seconds,
         heartbeat_timeout_minutes=options.heartbeat_timeout_minutes,
     )
-    return Candidates({kpi.table: kpi.compute(source).persist() for kpi in KPIS}, conformed)
+    states, zone = conformed[AGENT_STATE], rules.timezone
+    told_otherwise = figures.state_differences(
+        told.agent_time.intervals, evidence.agent_events, dates, zone, rules.tolerance_ms
+    )
+    return Candidates(
+        {kpi.table: kpi.compute(source).persist() for kpi in KPIS},
+        conformed,
+        (
+            figures.overlaps(figures.OVERLAPPING_STATES, states, SESSION),
+            figures.overlaps(figures.OVERLAPPING_SESSIONS, states, ("environment", "agent")),
+            figures.overlong_days(states, zone),
+            told_otherwise,
+            figures.orphan_transcripts(lake.read(SYMBEE_TRANSCRIPT), lake.read(SYMBEE_INTERACTION), dates, zone),
+            *figures.codes(conformed[DISPOSITION]),
+            *figures.usage_and_sessions(evidence.usage, states, dates, zone),
+        ),
+    )
 
 
 def audit_candidates(found: Candidates) -> list[Audited]:
@@ -140,10 +171,31 @@ def audit_candidates(found: Candidates) -> list[Audited]:
 
 def limits(lake: Lake, found: Candidates | None, rules: GateRules) -> list[Limit]:
     """Figures of the run as a whole: conservation, the quarantined share, and what may be missing."""
-    figures = _accounts(lake, rules)
+    measured = _accounts(lake, rules)
     if found is not None:
-        figures += _missing(lake, found, rules)
-    return figures
+        measured += _missing(lake, found, rules)
+        measured += _disagreements(found)
+    return measured
+
+
+_FIGURES: Mapping[str, tuple[Table, float | None, Severity]] = {
+    figures.OVERLAPPING_STATES: (AGENT_STATE, 0, Severity.CRITICAL),
+    figures.OVERLONG_DAYS: (AGENT_STATE, 0, Severity.CRITICAL),
+    figures.OVERLAPPING_SESSIONS: (AGENT_STATE, 0, Severity.WARNING),
+    figures.STATE_DIFFERENCES: (AGENT_STATE, None, Severity.WARNING),
+    figures.ORPHAN_TRANSCRIPTS: (SYMBEE_TRANSCRIPT, None, Severity.WARNING),
+    figures.CODES_WITHOUT_INTERACTION: (DISPOSITION, None, Severity.WARNING),
+    figures.CODES_WITHOUT_GROUP: (DISPOSITION, None, Severity.WARNING),
+    figures.USAGE_WITHOUT_SESSION: (AGENT_STATE, None, Severity.WARNING),
+    figures.SESSION_WITHOUT_USAGE: (AGENT_STATE, None, Severity.WARNING),
+}
+"""Per figure the table it is about and the most that it may be; None: it is only recorded."""
+
+
+def _disagreements(found: Candidates) -> list[Limit]:
+    told = reduce(lambda left, right: left.unionByName(right), found.figures).collect()
+    values = {row["name"]: row["value"] for row in told}
+    return [Limit(table.name, name, values[name], most, severity) for name, (table, most, severity) in _FIGURES.items()]
 
 
 def _accounts(lake: Lake, rules: GateRules) -> list[Limit]:
@@ -207,10 +259,10 @@ def _missing(lake: Lake, found: Candidates, rules: GateRules) -> list[Limit]:
     ]
 
 
-def judge_and_report(audited: Sequence[Audited], figures: Sequence[Limit], docs: ObjectStore) -> list[Result]:
+def judge_and_report(audited: Sequence[Audited], measured: Sequence[Limit], docs: ObjectStore) -> list[Result]:
     """Every expectation's outcome; the data docs are put below `docs`."""
     with tempfile.TemporaryDirectory(prefix="contactlake-docs-") as folder:
-        results = judge(audited, figures, Path(folder))
+        results = judge(audited, measured, Path(folder))
         for file in sorted(Path(folder).rglob("*")):
             if file.is_file():
                 docs.upload(file.relative_to(folder).as_posix(), file)

@@ -15,7 +15,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from contactlake import business_dates, pending
-from contactlake.archive.listing import ArchiveObject, Place, Window, list_place
+from contactlake.archive.listing import ArchiveObject, Place, Window, find_object, list_place
 from contactlake.archive.storage import ObjectStore, S3Options, open_store
 from contactlake.concurrency import concurrently
 from contactlake.config import PSEUDONYM_KEY_VARIABLE, Configuration, FeedSection
@@ -24,8 +24,19 @@ from contactlake.errors import ConfigurationError
 from contactlake.evidence import Evidence, gather
 from contactlake.feeds import FEEDS
 from contactlake.feeds.landing import Entry, Landing, Privacy
+from contactlake.feeds.symbee import SYMBEE_TRANSCRIPTS
 from contactlake.history import PastRun, RunRecord, last_complete_run, undo_unfinished, write_run
-from contactlake.ingest import Change, count_rows, find_change, land, record_types_landed, write_accounts, write_change
+from contactlake.ingest import (
+    Change,
+    Landed,
+    count_rows,
+    find_change,
+    land,
+    record_types_landed,
+    transcripts_wanted,
+    write_accounts,
+    write_change,
+)
 from contactlake.lock import acquire_lease
 from contactlake.publication import (
     Candidates,
@@ -115,6 +126,7 @@ class Run:
         )
         self._counts: list[dict[str, Any]] = []
         self._told: tuple[Evidence, Told] | None = None
+        self._known: set[tuple[str, str, str]] = set()
 
     def execute(self) -> Summary:
         """Runs the job's steps; raises `ContactlakeError` for what a user can act on.
@@ -214,6 +226,10 @@ class Run:
         with self._step(f"read {len(listed)} objects"):
             landing = self._landing()
             landed = land(self._lake.spark, landing, listed)
+            named = self._named_transcripts(landed)
+            if named:
+                landed.add(land(self._lake.spark, landing, named))
+                listed += named
         for vanished in landed.vanished:
             log.warning("%s: the next run tries again", vanished)
         changes: list[Change] = []
@@ -254,8 +270,7 @@ class Run:
 
     def _list(self, last: PastRun | None) -> list[tuple[int, ArchiveObject]]:
         """The objects that the ledger does not hold, by feed entry."""
-        known = self._ledger()
-        taken: set[tuple[str, str]] = set()
+        self._known = self._ledger()
         new: list[tuple[int, ArchiveObject]] = []
         for number, (section, entry) in enumerate(zip(self._configuration.feed, self._entries, strict=True)):
             if section.name not in {feed.name for feed in FEEDS}:
@@ -263,17 +278,12 @@ class Run:
                     f'feed "{section.name}" cannot be read yet', "leave it out of the configuration"
                 )
             window = self._window(section, last)
-            place = Place(section.prefix, section.layout, section.arrival_timezone)
-            listing = list_place(entry.store, place, window)
+            listing = list_place(entry.store, _place(section), window)
             if not listing.objects:
                 log.info("no object matches %s", entry.store.uri_of(section.prefix))
             for reason, skipped in sorted(listing.skipped.items()):
                 log.info("%s: skipped %d (%s)", entry.store.uri_of(section.prefix), skipped, reason)
-            for item in listing.objects:
-                uri = entry.store.uri_of(item.key)
-                if (section.name, uri, item.etag) not in known and (section.name, uri) not in taken:
-                    taken.add((section.name, uri))
-                    new.append((number, item))
+            new += [(number, item) for item in listing.objects if self._is_new(entry, item)]
             newest = max((item.arrival_at for item in listing.objects), default=None)
             if newest is not None and self._request.dates is None:
                 before = self._record.newest_arrivals.get(section.mark_key)
@@ -282,9 +292,33 @@ class Run:
             log.info("nothing new in the archive")
         return new
 
+    def _is_new(self, entry: Entry, item: ArchiveObject) -> bool:
+        """Whether the ledger does not hold the object; one that is asked for again in the same run is not new."""
+        known = (entry.feed, entry.store.uri_of(item.key), item.etag)
+        if known in self._known:
+            return False
+        self._known.add(known)
+        return True
+
     def _ledger(self) -> set[tuple[str, str, str]]:
         rows = self._lake.read(INGESTED_OBJECT).select("feed", "object", "etag").collect()
         return {(row["feed"], row["object"], row["etag"]) for row in rows}
+
+    def _named_transcripts(self, landed: Landed) -> list[tuple[int, ArchiveObject]]:
+        """The transcripts that new interactions name and the window has missed, found by their keys."""
+        feeds = [
+            (number, entry, _place(section))
+            for number, (section, entry) in enumerate(zip(self._configuration.feed, self._entries, strict=True))
+            if entry.feed == SYMBEE_TRANSCRIPTS.name
+        ]
+        keys = transcripts_wanted(self._lake, landed) if feeds else []
+        places = [(key, number, entry, place) for key in keys for number, entry, place in feeds]
+        found = concurrently(partial(find_object, entry.store, place, key) for key, _, entry, place in places)
+        return [
+            (number, item)
+            for (_, number, entry, _), item in zip(places, found, strict=True)
+            if item is not None and item.arrival_at <= self._request.as_of and self._is_new(entry, item)
+        ]
 
     def _window(self, section: FeedSection, last: PastRun | None) -> Window:
         """The span of arrival to list for one feed entry."""
@@ -343,6 +377,7 @@ class Run:
             self._request.as_of,
             self._configuration.lake.timezone,
             self._configuration.reconcile.grace_hours,
+            self._configuration.reconcile.tolerance_ms,
             quality.max_quarantined_share,
             quality.max_missing_share,
             self._request.accepted,
@@ -399,6 +434,10 @@ class Run:
         if place is None:
             place = f"{self._lake.store.uri}/data_docs"
         return open_store(place, self._options)
+
+
+def _place(section: FeedSection) -> Place:
+    return Place(section.prefix, section.layout, section.arrival_timezone)
 
 
 def _instant_text(instant: datetime) -> str:
