@@ -171,6 +171,7 @@ def _plainly(tasks: list[dict[str, Any]], legs: list[dict[str, Any]]) -> dict[st
                 conversation = following
                 break
             path.append(following)
+        assert conversation is not None
         found[one["task_id"]] = conversation
     return found
 
@@ -207,14 +208,14 @@ def child(contact_id: str, parent: str, minute: int = 2, **more: Any) -> dict[st
     )
 
 
-_EARLY = {"acw_started_at": START + timedelta(minutes=3)}
-_EXTERNAL = {
+_EARLY: dict[str, Any] = {"acw_started_at": START + timedelta(minutes=3)}
+_EXTERNAL: dict[str, Any] = {
     "initiation_method": "EXTERNAL_OUTBOUND",
     "agent": None,
     "agent_connected_at": None,
     "external_third_party_ms": 60_000,
 }
-_TRANSFERRED = {"transfer_completed_at": START + timedelta(minutes=3)}
+_TRANSFERRED: dict[str, Any] = {"transfer_completed_at": START + timedelta(minutes=3)}
 
 
 @pytest.fixture(scope="module")
@@ -309,15 +310,19 @@ def test_the_first_part_is_the_earliest_and_an_interaction_before_a_contact(spar
 
 
 def test_outcomes(spark: SparkSession) -> None:
-    nobody = {"agent": None, "agent_connected_at": None}
-    queued = {"enqueued_at": START, "queue": "billing"}
+    nobody: dict[str, Any] = {"agent": None, "agent_connected_at": None}
+    queued: dict[str, Any] = {"enqueued_at": START, "queue": "billing"}
     legs = [
         leg("answered", **queued),
         leg("given-up", **nobody, **queued),
         leg("never-queued", **nobody),
         leg("called-back-later", **nobody, **queued, next_contact_id="elsewhere"),
     ]
-    symbees = {"delivery_provider": "SYMBEE", "task_initiation_method": "INBOUND_QUEUE", "queued_at": START}
+    symbees: dict[str, Any] = {
+        "delivery_provider": "SYMBEE",
+        "task_initiation_method": "INBOUND_QUEUE",
+        "queued_at": START,
+    }
     tasks = [
         task("chat-given-up", username=None, connected_at=None, **symbees),
         task("chat-passed-on", username=None, connected_at=None, is_transferred_out=True, **symbees),
