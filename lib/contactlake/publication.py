@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
@@ -26,7 +27,7 @@ from contactlake.tables.conformed import INTERACTION, QUEUE_VISIT, RECONCILIATIO
 from contactlake.tables.declaration import Severity, Table
 from contactlake.tables.events import CONNECT_CONTACT
 from contactlake.tables.gold import GOLD_TABLES, RECONCILIATION_DAILY
-from contactlake.tables.ops import INGEST_COUNT, QUALITY_RESULT, RUN
+from contactlake.tables.ops import COUNTS, INGEST_COUNT, QUALITY_RESULT, RUN
 
 _JUDGED_FROM_RECORDS = 100
 """The quarantined share is judged from this many records on."""
@@ -60,7 +61,6 @@ def known_expectations(feeds: Collection[str]) -> set[str]:
 
 
 _CONSERVATION = "records_are_conserved"
-_COUNTS = ("inserted", "updated", "duplicate", "ignored", "quarantined")
 
 
 def _limit_name(feed: str) -> str:
@@ -86,8 +86,7 @@ class Candidates:
 
 def candidates(lake: Lake, dates: Sequence[date], thresholds_seconds: tuple[int, ...]) -> Candidates:
     """Computes the gold rows of `dates`, and keeps them at hand."""
-    wanted = F.col("business_date").isin(list(dates))
-    conformed = {table: lake.read_pinned(table).where(wanted) for table in (RECONCILIATION, INTERACTION, QUEUE_VISIT)}
+    conformed = {table: lake.read_pinned(table, dates) for table in (RECONCILIATION, INTERACTION, QUEUE_VISIT)}
     source = Conformed(conformed[INTERACTION], conformed[QUEUE_VISIT], conformed[RECONCILIATION], thresholds_seconds)
     return Candidates({kpi.table: kpi.compute(source).persist() for kpi in KPIS}, conformed)
 
@@ -106,35 +105,27 @@ def limits(lake: Lake, found: Candidates | None, rules: GateRules) -> list[Limit
 
 def _accounts(lake: Lake, rules: GateRules) -> list[Limit]:
     """Of all records since the last publication: is each in exactly one count, and what share of a feed was refused."""
-    published = lake.read(RUN).where("status = 'SUCCEEDED' and job in ('daily', 'measure')")
-    last = published.agg(F.max("run_id").alias("run_id")).first()
-    since = last["run_id"] if last is not None else None
-    counted = lake.read(INGEST_COUNT)
-    if since is not None:
-        counted = counted.where(F.col("run_id") > since)
-    conserved = " and ".join(f"({check.holds})" for check in INGEST_COUNT.checks)
-    totals = (
-        counted.groupBy("feed")
-        .agg(
-            F.sum("records").alias("records"),
-            F.sum("quarantined").alias("refused"),
-            F.count_if(~F.expr(f"{conserved} and least({', '.join(_COUNTS)}) >= 0")).alias("unbalanced"),
-        )
-        .collect()
-    )
-    unbalanced = sum(row["unbalanced"] for row in totals)
+    is_publication = (pc.field("status") == "SUCCEEDED") & pc.field("job").isin(("daily", "measure"))
+    published = lake.read_rows(RUN, ["run_id"], is_publication)["run_id"].to_pylist()
+    is_later = pc.field("run_id") > max(published) if published else None
+    unbalanced = 0
+    totals: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in lake.read_rows(INGEST_COUNT, ("feed", "records", *COUNTS), is_later).to_pylist():
+        counts = [row[name] for name in COUNTS]
+        unbalanced += row["records"] != sum(counts) or min(counts) < 0
+        totals[row["feed"]].update(records=row["records"], refused=row["quarantined"])
     return [
         Limit(INGEST_COUNT.name, _CONSERVATION, unbalanced, 0, Severity.CRITICAL),
         *(
             Limit(
                 INGEST_COUNT.name,
-                f"{_QUARANTINED_SHARE}_{row['feed']}",
-                row["refused"] / row["records"],
+                f"{_QUARANTINED_SHARE}_{feed}",
+                total["refused"] / total["records"],
                 rules.max_quarantined_share,
                 Severity.CRITICAL,
             )
-            for row in totals
-            if row["records"] >= _JUDGED_FROM_RECORDS
+            for feed, total in sorted(totals.items())
+            if total["records"] >= _JUDGED_FROM_RECORDS
         ),
     ]
 

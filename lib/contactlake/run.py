@@ -12,8 +12,8 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
 
+import pyarrow.compute as pc
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake import business_dates, pending
 from contactlake.archive.listing import ArchiveObject, Place, Window, list_place
@@ -129,7 +129,7 @@ class Run:
             self._summary = Summary(run_id, _instant_text(self._request.as_of))
             with self._step("start Spark"):
                 spark = get_session(self._configuration, self._request.job)
-            self._lake = Lake(spark, root, lease.number, lease.check)
+            self._lake = Lake(spark, root, self._configuration.lake.timezone, lease.number, lease.check)
             with self._step("open the lake"):
                 last = self._open(spark)
             try:
@@ -274,8 +274,9 @@ class Run:
         return new
 
     def _ledger(self) -> set[tuple[str, str, str]]:
-        rows = self._lake.read(INGESTED_OBJECT).select("feed", "object", "etag").collect()
-        return {(row["feed"], row["object"], row["etag"]) for row in rows}
+        columns = ("feed", "object", "etag")
+        rows = self._lake.read_rows(INGESTED_OBJECT, columns)
+        return set(zip(*(rows[name].to_pylist() for name in columns), strict=True))
 
     def _window(self, section: FeedSection, last: PastRun | None) -> Window:
         """The span of arrival to list for one feed entry."""
@@ -363,10 +364,9 @@ class Run:
             return still_open
         from contactlake.tables.conformed import RECONCILIATION
 
-        awaiting = self._lake.read(RECONCILIATION).where(
-            F.col("business_date").isin(dates) & F.col("status").startswith("AWAITING_")
-        )
-        return [row["business_date"] for row in awaiting.select("business_date").distinct().collect()]
+        awaiting = pc.field("business_date").isin(dates) & pc.starts_with(pc.field("status"), "AWAITING_")
+        rows = self._lake.read_rows(RECONCILIATION, ["business_date"], awaiting)
+        return sorted(rows["business_date"].unique().to_pylist())
 
     def _docs(self) -> ObjectStore:
         place = self._configuration.quality.data_docs
