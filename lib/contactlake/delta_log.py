@@ -54,6 +54,8 @@ class DeltaLog:
         """Raises `StorageError` where the table cannot be read, and `TableNotFoundError` where there is none."""
         self._store, self._path = store, path
         self.uri = f"{store.uri}/{path}"
+        if "%" in self.uri:  # deltalake would decode it in some places and not in others
+            raise StorageError(f"{store.uri} has a % in its name", "name another lake.root")
         self._table, self._opened_at = self._opened(None), time.monotonic()
 
     def _opened(self, version: int | None) -> DeltaTable:

@@ -96,11 +96,11 @@ class Lake:
                 raise StorageError(
                     f"{self.path(table)} holds files but no Delta table", "move them away or name another lake.root"
                 )
-        concurrently(partial(self._create, table) for table in missing)
+        concurrently(partial(self.create, table) for table in missing)
         if self.store.head(MARKER) is None:
             self.store.write(MARKER, json.dumps({"schema_version": SCHEMA_VERSION}).encode())
 
-    def _create(self, table: Table) -> None:
+    def create(self, table: Table) -> None:
         """Makes an empty table: its first commit, as the Delta protocol writes it down.
 
         A first run makes all tables; through Spark's DDL that took longer than everything else on a small archive.
@@ -313,11 +313,17 @@ class Lake:
         Equal rows give equal figures.
         """
         compared = [column.name for column in table.columns if not column.is_volatile]
+        # Spark hashes no maps, as the order of their entries is their own.
+        entries = {
+            column.name: F.array_sort(F.map_entries(F.col(f"`{column.name}`")))
+            for column in table.columns
+            if column.type.startswith("map")
+        }
         day = self._day(table)
         sides = [
-            rows.where(day.isin(list(dates))).select(
-                F.lit(is_new).alias("is_new"), day.alias("day"), digest(compared).alias("digest")
-            )
+            rows.where(day.isin(list(dates)))
+            .withColumns(entries)
+            .select(F.lit(is_new).alias("is_new"), day.alias("day"), digest(compared).alias("digest"))
             for is_new, rows in ((False, old), (True, new))
         ]
         figures = (
