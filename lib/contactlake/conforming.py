@@ -38,7 +38,7 @@ from contactlake.tables.conformed import (
     QUEUE_VISIT,
     RECONCILIATION,
 )
-from contactlake.tables.declaration import Table
+from contactlake.tables.declaration import BUSINESS_DATE, Table
 
 _AWAITING = ("AWAITING_CONTACT", "AWAITING_INTERACTION")
 
@@ -94,7 +94,7 @@ def conformed_rows(
 
 def dated(table: Table, rows: DataFrame, dates: Sequence[date], timezone: str) -> DataFrame:
     """The rows of `table` that belong to `dates`."""
-    day = F.col("business_date") if table.dated_by == "business_date" else business_date(table.dated_by, timezone)
+    day = F.col("business_date") if table.dated_by == BUSINESS_DATE else business_date(table.dated_by, timezone)
     return rows.where(day.isin(list(dates)))
 
 

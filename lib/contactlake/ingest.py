@@ -206,7 +206,7 @@ def write_change(lake: Lake, change: Change) -> None:
     if change.updated:
         lake.merge(table, change.rows)
     elif change.inserted:
-        lake.append(table, change.rows)
+        lake.append(table, change.rows, change.inserted)
 
 
 # --- counts and the ledger ---
@@ -253,7 +253,7 @@ def write_accounts(
 ) -> None:
     """Writes the quarantine, the ledger and the counts of what was landed."""
     if landed.files.get(QUARANTINE.path):
-        lake.append(QUARANTINE, read_landed(lake, landed, QUARANTINE))
+        lake.append(QUARANTINE, read_landed(lake, landed, QUARANTINE), landed.rows[QUARANTINE.path])
     ledger = [
         {
             "feed": entries[entry].feed,

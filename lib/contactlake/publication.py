@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from functools import partial, reduce
 from pathlib import Path
 
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
@@ -38,10 +39,10 @@ from contactlake.tables.conformed import (
     QUEUE_VISIT,
     RECONCILIATION,
 )
-from contactlake.tables.declaration import Severity, Table
+from contactlake.tables.declaration import BUSINESS_DATE, Severity, Table
 from contactlake.tables.events import CONNECT_CONTACT, SYMBEE_INTERACTION, SYMBEE_TRANSCRIPT
 from contactlake.tables.gold import GOLD_TABLES, RECONCILIATION_DAILY
-from contactlake.tables.ops import INGEST_COUNT, QUALITY_RESULT, RUN
+from contactlake.tables.ops import COUNTS, INGEST_COUNT, QUALITY_RESULT, RUN
 
 _JUDGED_FROM_RECORDS = 100
 """The quarantined share is judged from this many records on."""
@@ -77,7 +78,6 @@ def known_expectations(feeds: Collection[str]) -> set[str]:
 
 
 _CONSERVATION = "records_are_conserved"
-_COUNTS = ("inserted", "updated", "duplicate", "ignored", "quarantined")
 
 
 def _limit_name(feed: str) -> str:
@@ -117,10 +117,10 @@ _JUDGED = tuple(table for table in CONFORMED_TABLES if table is not AGENT)
 
 def _dated(lake: Lake, table: Table, dates: Sequence[date], timezone: str) -> DataFrame:
     """The rows of `table` that belong to `dates`, with their business_date."""
+    if table.dated_by == BUSINESS_DATE:
+        return lake.read_pinned(table, dates)
     rows = dated(table, lake.read_pinned(table), dates, timezone)
-    if table.dated_by == "business_date":
-        return rows
-    return rows.withColumn("business_date", business_date(table.dated_by, timezone))
+    return rows.withColumn(BUSINESS_DATE, business_date(table.dated_by, timezone))
 
 
 def candidates(
@@ -200,35 +200,27 @@ def _disagreements(found: Candidates) -> list[Limit]:
 
 def _accounts(lake: Lake, rules: GateRules) -> list[Limit]:
     """Of all records since the last publication: is each in exactly one count, and what share of a feed was refused."""
-    published = lake.read(RUN).where("status = 'SUCCEEDED' and job in ('daily', 'measure')")
-    last = published.agg(F.max("run_id").alias("run_id")).first()
-    since = last["run_id"] if last is not None else None
-    counted = lake.read(INGEST_COUNT)
-    if since is not None:
-        counted = counted.where(F.col("run_id") > since)
-    conserved = " and ".join(f"({check.holds})" for check in INGEST_COUNT.checks)
-    totals = (
-        counted.groupBy("feed")
-        .agg(
-            F.sum("records").alias("records"),
-            F.sum("quarantined").alias("refused"),
-            F.count_if(~F.expr(f"{conserved} and least({', '.join(_COUNTS)}) >= 0")).alias("unbalanced"),
-        )
-        .collect()
-    )
-    unbalanced = sum(row["unbalanced"] for row in totals)
+    is_publication = (pc.field("status") == "SUCCEEDED") & pc.field("job").isin(("daily", "measure"))
+    published = lake.read_rows(RUN, ["run_id"], is_publication)["run_id"].to_pylist()
+    is_later = pc.field("run_id") > max(published) if published else None
+    unbalanced = 0
+    totals: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in lake.read_rows(INGEST_COUNT, ("feed", "records", *COUNTS), is_later).to_pylist():
+        counts = [row[name] for name in COUNTS]
+        unbalanced += row["records"] != sum(counts) or min(counts) < 0
+        totals[row["feed"]].update(records=row["records"], refused=row["quarantined"])
     return [
         Limit(INGEST_COUNT.name, _CONSERVATION, unbalanced, 0, Severity.CRITICAL),
         *(
             Limit(
                 INGEST_COUNT.name,
-                f"{_QUARANTINED_SHARE}_{row['feed']}",
-                row["refused"] / row["records"],
+                f"{_QUARANTINED_SHARE}_{feed}",
+                total["refused"] / total["records"],
                 rules.max_quarantined_share,
                 Severity.CRITICAL,
             )
-            for row in totals
-            if row["records"] >= _JUDGED_FROM_RECORDS
+            for feed, total in sorted(totals.items())
+            if total["records"] >= _JUDGED_FROM_RECORDS
         ),
     ]
 

@@ -88,7 +88,7 @@ def show(configuration: Configuration, first: date | None, last: date | None) ->
     if root.head(MARKER) is None:  # told before Spark is started for nothing
         raise _no_lake(root.uri)
     with _engine_chatter_on_stderr():
-        lake = Lake(get_session(configuration, "summary"), root)
+        lake = Lake(get_session(configuration, "summary"), root, configuration.lake.timezone)
     figures = read(lake, first, last)
     data_docs = configuration.quality.data_docs or f"{root.uri}/data_docs"
     if sys.stdout.isatty():

@@ -144,7 +144,7 @@ class Run:
             self._summary = Summary(run_id, _instant_text(self._request.as_of))
             with self._step("start Spark"):
                 spark = get_session(self._configuration, self._request.job)
-            self._lake = Lake(spark, root, lease.number, lease.check)
+            self._lake = Lake(spark, root, self._configuration.lake.timezone, lease.number, lease.check)
             with self._step("open the lake"):
                 last = self._open(spark)
             try:
@@ -301,8 +301,9 @@ class Run:
         return True
 
     def _ledger(self) -> set[tuple[str, str, str]]:
-        rows = self._lake.read(INGESTED_OBJECT).select("feed", "object", "etag").collect()
-        return {(row["feed"], row["object"], row["etag"]) for row in rows}
+        columns = ("feed", "object", "etag")
+        rows = self._lake.read_rows(INGESTED_OBJECT, columns)
+        return set(zip(*(rows[name].to_pylist() for name in columns), strict=True))
 
     def _named_transcripts(self, landed: Landed) -> list[tuple[int, ArchiveObject]]:
         """The transcripts that new interactions name and the window has missed, found by their keys."""
