@@ -8,6 +8,8 @@ from contactlake.config import Configuration
 _SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
+    # As many files as the lake lets Spark look up: a job that does it costs more than it saves.
+    "spark.sql.sources.parallelPartitionDiscovery.threshold": "256",
 }
 
 

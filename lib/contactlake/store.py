@@ -39,6 +39,7 @@ _FEW_ROWS = 20_000
 """So many rows at most are written by the driver, which takes less time than handing them to the executors."""
 _TASK_ROWS = 200_000
 _FEW_FILES = 32
+_FEW_LOCAL_FILES = 256
 """So many files at most are read as plain Parquet: Spark looks each up on its own. Above, Delta's index pays."""
 _GLOB = re.compile(r"[*?{}\[\]\\]")
 
@@ -156,7 +157,7 @@ class Lake:
         """The table's log, opened once; None where there is no table."""
         if table.path not in self._logs:
             try:
-                self._logs[table.path] = DeltaLog(self.store, table.path)
+                self._logs.setdefault(table.path, DeltaLog(self.store, table.path))
             except TableNotFoundError:
                 return None
             self.versions.setdefault(table.path, self._logs[table.path].version)
@@ -203,7 +204,8 @@ class Lake:
             return self._no_rows(table)
         path = self.path(table)
         is_simple = not any(":" in file.path or file.path.startswith("/") for file in files)
-        if log.is_plain and is_simple and len(files) <= _FEW_FILES and not _GLOB.search(path):
+        most = _FEW_FILES if path.startswith("s3://") else _FEW_LOCAL_FILES
+        if log.is_plain and is_simple and len(files) <= most and not _GLOB.search(path):
             reader = self.spark.read.schema(table.schema_ddl).option("basePath", path)
             return reader.parquet(*(f"{path}/{file.path}" for file in files)).select(*table.column_names)
         reader = self.spark.read.format("delta")

@@ -19,7 +19,9 @@ from contactlake import data_files, store
 from contactlake.archive.directory_store import DirectoryStore
 from contactlake.archive.storage import ObjectStore, S3Options, open_store
 from contactlake.data_files import DataFile, DataWriter
+from contactlake.delta_log import NamedFile
 from contactlake.errors import LakeHeld, StorageError
+from contactlake.feeds.arrow_schema import arrow_schema
 from contactlake.store import Lake
 from contactlake.tables.declaration import Column, Table, count, instant, text
 from contactlake.tables.declaration import date as date_column
@@ -60,7 +62,7 @@ DATED = Table(
     columns=(text("id", "Key."), instant("at", "Instant."), count("number", "Number.")),
 )
 
-NOTHING = dict.fromkeys(EVERYTHING.column_names)
+NOTHING: dict[str, Any] = dict.fromkeys(EVERYTHING.column_names)
 ROWS: list[dict[str, Any]] = [
     {
         "id": "ünï ✓ 😀",
@@ -128,7 +130,7 @@ def _plain(value: Any) -> Any:
 
 
 def frame(lake: Lake, table: Table, rows: Sequence[dict[str, Any]]) -> DataFrame:
-    return lake.spark.createDataFrame(pa.Table.from_pylist(list(rows), store.arrow_schema(table)))
+    return lake.spark.createDataFrame(pa.Table.from_pylist(list(rows), arrow_schema(table)))
 
 
 @pytest.fixture(params=["driver", "executors"])
@@ -144,6 +146,7 @@ def reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     """Both ways of reading a frame."""
     if request.param == "delta":
         monkeypatch.setattr(store, "_FEW_FILES", -1)
+        monkeypatch.setattr(store, "_FEW_LOCAL_FILES", -1)
     return str(request.param)
 
 
@@ -206,6 +209,17 @@ def test_spark_and_the_lake_write_in_turn(lake: Lake) -> None:
     assert listed(lake.read(EVERYTHING, 3)) == in_order(rows)
 
 
+def test_a_table_with_deletion_vectors_is_read_and_not_written(lake: Lake) -> None:
+    lake.append_rows(DATED, [{"id": f"{number}"} for number in range(3)])
+    lake.spark.sql(f"ALTER TABLE delta.`{lake.path(DATED)}` SET TBLPROPERTIES ('delta.enableDeletionVectors' = 'true')")
+    lake.spark.sql(f"DELETE FROM delta.`{lake.path(DATED)}` WHERE id = '1'")
+    lake.version(DATED)
+    assert sorted(row["id"] for row in lake.read(DATED).collect()) == ["0", "2"]
+    assert sorted(lake.read_rows(DATED, ["id"], pc.field("id") > "0")["id"].to_pylist()) == ["2"]
+    with pytest.raises(StorageError, match="features"):
+        lake.append_rows(DATED, [{"id": "3"}])
+
+
 def test_checkpoints_are_made_and_understood(lake: Lake, root: DirectoryStore) -> None:
     rows = [{**ROWS[0], "id": f"{number}"} for number in range(21)]
     for row in rows:
@@ -234,7 +248,7 @@ def actions(root: DirectoryStore, table: Table, version: int) -> list[dict[str, 
 
 def test_statistics_are_of_declared_columns_alone_and_hide_no_row(lake: Lake, root: DirectoryStore) -> None:
     long = "x" * 31 + "😀" + "tail"
-    rows = [
+    rows: list[dict[str, Any]] = [
         {**NOTHING, "id": long, "business_date": DAY, "at": datetime(1969, 12, 31, 23, 59, 59, 999999, UTC)},
         {**NOTHING, "id": "x" * 32 + "\U0010ffff!", "business_date": DAY + timedelta(1), "ratio": float("nan")},
         {**NOTHING, "id": "a", "business_date": DAY, "number": 3, "at": datetime(2025, 3, 4, 1, 0, 0, 1, UTC)},
@@ -328,12 +342,13 @@ def test_an_older_lease_cannot_commit(lake: Lake, spark: SparkSession, root: Dir
         stale.append_rows(DATED, [{"id": "3"}])
     with pytest.raises(StorageError, match="by somebody else"):  # it has not seen the other's commit
         lake.append_rows(DATED, [{"id": "3"}])
-    for write in (
+    writes: list[Callable[[], None]] = [
         lambda: lake.append_rows(DATED, [{"id": "3"}]),
         lambda: lake.overwrite_rows(DATED, []),
         lambda: lake.restore(DATED, 0),
         lambda: lake.merge(DATED, frame(lake, DATED, [{"id": "3"}])),
-    ):
+    ]
+    for write in writes:
         lake.version(DATED)
         with pytest.raises(RuntimeError, match=r"later lease|no new version"):
             write()
@@ -345,11 +360,12 @@ def test_a_lease_that_is_lost_writes_nothing(spark: SparkSession, lake: Lake, ro
     def lost() -> None:
         raise LakeHeld("the lease was lost", "run again")
 
-    for write in (
+    writes: list[Callable[[Lake], None]] = [
         lambda held: held.append_rows(DATED, [{"id": "1"}]),
         lambda held: held.restore(DATED, 0),
         lambda held: held.merge(DATED, frame(lake, DATED, [{"id": "1"}])),
-    ):
+    ]
+    for write in writes:
         with pytest.raises(LakeHeld):
             write(make_lake(spark, root, 3, lost))
     assert lake.version(DATED) == 0
@@ -449,7 +465,7 @@ def test_files_without_statistics_count_as_overlapping() -> None:
         replace(table, statistics=())
     with pytest.raises(ValueError, match="is no timestamp"):
         replace(table, dated_by="number")
-    unknown = store.NamedFile("x", 1, None, None, {}, {}, {})
+    unknown = NamedFile("x", 1, None, None, {}, {}, {})
     assert store._overlaps(unknown, "at", [])
 
 
