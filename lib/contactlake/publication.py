@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import partial, reduce
+from functools import partial
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -146,12 +146,13 @@ def candidates(
         thresholds_seconds=options.thresholds_seconds,
         heartbeat_timeout_minutes=options.heartbeat_timeout_minutes,
     )
+    computed = concurrently(kpi.compute(source).localCheckpoint for kpi in KPIS)
     states, zone = conformed[AGENT_STATE], rules.timezone
     told_otherwise = figures.state_differences(
         told.agent_time.intervals, evidence.agent_events, dates, zone, rules.tolerance_ms
     )
     return Candidates(
-        {kpi.table: kpi.compute(source).persist() for kpi in KPIS},
+        dict(zip((kpi.table for kpi in KPIS), computed, strict=True)),
         conformed,
         (
             figures.overlaps(figures.OVERLAPPING_STATES, states, SESSION),
@@ -193,8 +194,7 @@ _FIGURES: Mapping[str, tuple[Table, float | None, Severity]] = {
 
 
 def _disagreements(found: Candidates) -> list[Limit]:
-    told = reduce(lambda left, right: left.unionByName(right), found.figures).collect()
-    values = {row["name"]: row["value"] for row in told}
+    values = {row["name"]: row["value"] for rows in concurrently(one.collect for one in found.figures) for row in rows}
     return [Limit(table.name, name, values[name], most, severity) for name, (table, most, severity) in _FIGURES.items()]
 
 

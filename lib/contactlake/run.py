@@ -6,7 +6,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -19,7 +19,7 @@ from contactlake.archive.listing import ArchiveObject, Place, Window, find_objec
 from contactlake.archive.storage import ObjectStore, S3Options, open_store
 from contactlake.concurrency import concurrently
 from contactlake.config import PSEUDONYM_KEY_VARIABLE, Configuration, FeedSection
-from contactlake.conforming import Told, dated, open_dates, tell, write_conformed
+from contactlake.conforming import Told, open_dates, tell, write_conformed
 from contactlake.errors import ConfigurationError
 from contactlake.evidence import Evidence, gather
 from contactlake.feeds import FEEDS
@@ -50,16 +50,18 @@ from contactlake.publication import (
     publish,
     write_results,
 )
+from contactlake.quality.audit import Audited
 from contactlake.quality.gate import failed
 from contactlake.reconciliation import ReconciliationRules
-from contactlake.session import get_session
+from contactlake.session import for_little, get_session
 from contactlake.store import Lake
-from contactlake.tables.conformed import AGENT_SESSION, AGENT_STATE, RECONCILIATION
+from contactlake.tables.events import EVENT_TABLES
 from contactlake.tables.ops import INGESTED_OBJECT
 
 log = logging.getLogger("contactlake.run")
 
 JOBS = ("ingest", "reconcile", "measure", "daily")
+_LITTLE_BYTES = 256 << 20
 LANDING = "_landing"
 """Below the lake's root: what the executors laid down for the run that is under way."""
 
@@ -127,6 +129,7 @@ class Run:
         self._counts: list[dict[str, Any]] = []
         self._told: tuple[Evidence, Told] | None = None
         self._known: set[tuple[str, str, str]] = set()
+        self._listed: list[tuple[int, ArchiveObject]] = []
 
     def execute(self) -> Summary:
         """Runs the job's steps; raises `ContactlakeError` for what a user can act on.
@@ -148,7 +151,11 @@ class Run:
             with self._step("open the lake"):
                 last = self._open(spark)
             try:
-                self._run_steps(last)
+                if self._request.job in ("ingest", "daily"):
+                    with self._step("list the archive"):
+                        self._listed = self._list(last)
+                with for_little(spark) if self._is_little() else nullcontext():
+                    self._run_steps()
             except BaseException:
                 self._give_up()
                 raise
@@ -160,6 +167,10 @@ class Run:
         return self._summary
 
     # --- the whole ---
+
+    def _is_little(self) -> bool:
+        """Whether all that this run could read is little: the lake's events and the archive's new objects."""
+        return self._lake.size(EVENT_TABLES) + sum(item.size for _, item in self._listed) < _LITTLE_BYTES
 
     def _probe_archives(self) -> None:
         """Raises `StorageError` for an archive that is not there, before anything is started or written."""
@@ -182,10 +193,10 @@ class Run:
         self._record.newest_arrivals = dict(last.newest_arrivals) if last else {}
         return last
 
-    def _run_steps(self, last: PastRun | None) -> None:
+    def _run_steps(self) -> None:
         job = self._request.job
         if job in ("ingest", "daily"):
-            self._ingest(last)
+            self._ingest()
         if job == "ingest":
             return
         dates = self._request.dates
@@ -193,14 +204,13 @@ class Run:
             dates = sorted(pending.pending_dates(self._lake))
         self._record.dates = dates
         self._summary.dates = [day.isoformat() for day in dates]
-        still_open: list[date] = []
         if job in ("reconcile", "daily") and dates:
             with self._step(f"reconcile {business_dates.describe(dates)}"):
                 pending.add_pending(self._lake, dates, self._record.run_id)
                 evidence, told = self._tell(dates)
-                still_open = write_conformed(self._lake, evidence, told, dates, self._reconciliation_rules())
+                write_conformed(self._lake, evidence, told, dates, self._reconciliation_rules())
         if job in ("measure", "daily"):
-            self._measure(dates, still_open)
+            self._measure(dates)
 
     def _give_up(self) -> None:
         """Leaves word of a run that failed; what it wrote is undone by the next one."""
@@ -220,9 +230,8 @@ class Run:
 
     # --- ingest ---
 
-    def _ingest(self, last: PastRun | None) -> None:
-        with self._step("list the archive"):
-            listed = self._list(last)
+    def _ingest(self) -> None:
+        listed = self._listed
         with self._step(f"read {len(listed)} objects"):
             landing = self._landing()
             landed = land(self._lake.spark, landing, listed)
@@ -385,50 +394,38 @@ class Run:
             {section.name for section in self._configuration.feed},
         )
 
-    def _measure(self, dates: list[date], still_open: list[date]) -> None:
+    def _measure(self, dates: list[date]) -> None:
         if not dates and not self._counts:
             return
         rules = self._gate_rules()
         found: Candidates | None = None
-        try:
-            with self._step(f"measure {business_dates.describe(dates)}"):
-                audited = []
-                if dates:
-                    evidence, told = self._tell(dates)
-                    options = MeasureOptions(
-                        self._configuration.service_level.thresholds_seconds,
-                        self._configuration.usage.heartbeat_timeout_minutes,
-                    )
-                    found = candidates(self._lake, evidence, told, dates, rules, options)
-                    audited = audit_candidates(found)
-                figures = limits(self._lake, found, rules)
-            with self._step("judge"):
-                results = judge_and_report(audited, figures, self._docs())
-                write_results(self._lake, results, rules, self._record.run_id)
-            for result in results:
-                if not result.is_success:
-                    log.warning("%s: %s is not met (%s)", result.severity, result.expectation, result.observed)
-            refused = failed(results, rules.accepted)
-            if refused:
-                self._summary.verdict = "failed"
-                self._summary.failed_expectations = list(refused)
-                return
-            if found is not None:
-                with self._step("publish"):
-                    publish(self._lake, found, dates)
-                    pending.settle_pending(self._lake, dates, self._open_dates(dates, still_open), self._record.run_id)
-        finally:
-            for rows in found.gold.values() if found else ():
-                rows.unpersist()
-
-    def _open_dates(self, dates: list[date], still_open: list[date]) -> list[date]:
-        if self._request.job == "daily":
-            return still_open
-        rows = {
-            table: dated(table, self._lake.read(table), dates, self._configuration.lake.timezone)
-            for table in (RECONCILIATION, AGENT_STATE, AGENT_SESSION)
-        }
-        return open_dates(rows, self._configuration.lake.timezone)
+        audited: list[Audited] = []
+        with self._step(f"measure {business_dates.describe(dates)}"):
+            if dates:
+                evidence, told = self._tell(dates)
+                options = MeasureOptions(
+                    self._configuration.service_level.thresholds_seconds,
+                    self._configuration.usage.heartbeat_timeout_minutes,
+                )
+                found = candidates(self._lake, evidence, told, dates, rules, options)
+                audited = audit_candidates(found)
+            figures = limits(self._lake, found, rules)
+        with self._step("judge"):
+            results = judge_and_report(audited, figures, self._docs())
+            write_results(self._lake, results, rules, self._record.run_id)
+        for result in results:
+            if not result.is_success:
+                log.warning("%s: %s is not met (%s)", result.severity, result.expectation, result.observed)
+        refused = failed(results, rules.accepted)
+        if refused:
+            self._summary.verdict = "failed"
+            self._summary.failed_expectations = list(refused)
+            return
+        if found is not None:
+            with self._step("publish"):
+                publish(self._lake, found, dates)
+                still_open = open_dates(self._lake, dates, self._configuration.lake.timezone)
+                pending.settle_pending(self._lake, dates, still_open, self._record.run_id)
 
     def _docs(self) -> ObjectStore:
         place = self._configuration.quality.data_docs

@@ -163,6 +163,11 @@ class Lake:
             self.versions.setdefault(table.path, self._logs[table.path].version)
         return self._logs[table.path]
 
+    def size(self, tables: Sequence[Table]) -> int:
+        """The bytes of the tables' files, as they are stored."""
+        logs = [log for table in tables if not self.is_new(table) and (log := self._log(table)) is not None]
+        return sum(file.size for log in logs for file in log.files())
+
     # --- reading ---
 
     def read(self, table: Table, version: int | None = None, dates: Sequence[date] | None = None) -> DataFrame:
@@ -265,8 +270,8 @@ class Lake:
     def replace_dates(self, table: Table, rows: DataFrame, dates: Sequence[date]) -> list[date]:
         """Makes `rows` all of the table's rows of `dates`, and returns the dates that this changed.
 
-        `rows` is used twice where the table has rows of these dates already: the caller keeps it at hand. Dates whose
-        rows are equal already are not written, so a run that changes nothing leaves the table's version as it was.
+        Dates whose rows are equal already are not written, so a run that changes nothing leaves the table's version as
+        it was.
         """
         if not dates:
             return []
@@ -278,6 +283,7 @@ class Lake:
             added = self._lay_down(table, rows.where(day.isin(list(dates))))
             self._commit(table, log, added, [])
             return sorted({date.fromisoformat(file.business_date) for file in added if file.business_date})
+        rows = rows.localCheckpoint()  # looked at, then written
         before, after = self._fingerprints(table, self._of_files(table, log, old, log.version), rows, dates)
         changed = sorted(day for day in dates if before.get(day) != after.get(day))
         if not changed:
