@@ -83,7 +83,7 @@ class Reader:
     def __init__(self, spark: SparkSession, settings: Configuration) -> None:
         s3 = settings.storage.s3
         self.store: ObjectStore = open_store(settings.lake.root, S3Options(s3.endpoint, s3.path_style, s3.region))
-        self.lake = Lake(spark, self.store)
+        self.lake = Lake(spark, self.store, settings.lake.timezone)
 
     def frame(self, table: Table) -> DataFrame:
         self.lake.version(table)

@@ -123,3 +123,38 @@ def interaction_object(hour: str, *records: Record, name: str = "sc-interactions
 def contact_object(hour: str, *records: Record, name: str = "sc-ctr-1") -> dict[str, bytes]:
     """One object of contact records that arrived in `hour` (YYYY/MM/DD/HH)."""
     return {f"connect/connectCtrAcme{hour}/{name}": text(records)}
+
+
+def agent_event(at: str, state: str, **changes: Any) -> dict[str, Any]:
+    """cmiller goes to `state`; nothing is told of the state before."""
+    return {
+        "ActivityType": "EXTENDED_AGENT_EVENTS",
+        "PlatformId": "AWS Connect",
+        "CompanyId": "abccompany",
+        "Environment": "prod",
+        "Username": "cmiller",
+        "UserReportHierarchy": "MidWest|Servicing",
+        "AgentSessionId": "session-1",
+        "EventType": "STATE_CHANGE",
+        "CurrentState": state,
+        "CurrentStateReason": "",
+        "CurrentStateTimestamp": at,
+        "CurrentTaskCount": 0,
+        **changes,
+    }
+
+
+def usage(at: str, action: str, **changes: Any) -> dict[str, Any]:
+    """cmiller begins, is alive or ends."""
+    return {
+        "ActivityType": "USER_USAGE",
+        "PlatformId": "AWS Connect",
+        "CompanyId": "abccompany",
+        "Environment": "prod",
+        "ProductId": "SymbeeEngage",
+        "Username": "cmiller",
+        "UserReportHierarchy": "MidWest|Servicing",
+        "UsageEntryTime": at,
+        "UsageActionCode": action,
+        **changes,
+    }

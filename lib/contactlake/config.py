@@ -145,7 +145,7 @@ class ReconcileSection(_Section):
 
 
 class UsageSection(_Section):
-    """Usage sessions. No table uses it yet."""
+    """Usage sessions, in `gold/user_usage_daily`."""
 
     heartbeat_timeout_minutes: int = Field(
         default=60, gt=0, description="A longer silence between two usage events ends the session at the first."

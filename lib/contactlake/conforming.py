@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import date
 from functools import partial
 
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from contactlake.business_dates import date_of
 from contactlake.concurrency import concurrently
 from contactlake.conform.agent_time import AgentTime, agent_states, agent_time, focus_intervals
 from contactlake.conform.conversations import conversation_ids, conversations
@@ -38,7 +40,7 @@ from contactlake.tables.conformed import (
     QUEUE_VISIT,
     RECONCILIATION,
 )
-from contactlake.tables.declaration import Table
+from contactlake.tables.declaration import BUSINESS_DATE, Table
 
 _AWAITING = ("AWAITING_CONTACT", "AWAITING_INTERACTION")
 
@@ -58,16 +60,17 @@ class Told:
 
 
 def tell(evidence: Evidence, rules: ReconciliationRules) -> Told:
-    """What `evidence` tells. `judged` is at hand (cached) and is the caller's to let go."""
+    """What `evidence` tells, computed once: several tables and KPIs are made of each frame."""
     paired = pair(evidence.interactions, evidence.contacts, rules).localCheckpoint()
     ids = conversation_ids(paired, evidence.contacts)
     judged = judge_interactions(paired.join(ids, ["task_id"]), rules).localCheckpoint()
-    return Told(
-        judged,
-        agent_time(evidence.agent_events, evidence.logins, evidence.usage, rules.as_of),
-        dispositions(evidence.codes, evidence.interactions, evidence.contacts, rules.timezone),
-        messages(evidence.interactions, evidence.transcripts, judged),
+    time = agent_time(evidence.agent_events, evidence.logins, evidence.usage, rules.as_of)
+    codes = dispositions(evidence.codes, evidence.interactions, evidence.contacts, rules.timezone)
+    said = messages(evidence.interactions, evidence.transcripts, judged)
+    sessions, intervals, codes, said = concurrently(
+        rows.localCheckpoint for rows in (time.sessions, time.intervals, codes, said)
     )
+    return Told(judged, AgentTime(sessions, intervals), codes, said)
 
 
 def conformed_rows(
@@ -94,37 +97,27 @@ def conformed_rows(
 
 def dated(table: Table, rows: DataFrame, dates: Sequence[date], timezone: str) -> DataFrame:
     """The rows of `table` that belong to `dates`."""
-    day = F.col("business_date") if table.dated_by == "business_date" else business_date(table.dated_by, timezone)
+    day = F.col("business_date") if table.dated_by == BUSINESS_DATE else business_date(table.dated_by, timezone)
     return rows.where(day.isin(list(dates)))
 
 
 def write_conformed(
     lake: Lake, evidence: Evidence, told: Told, dates: Sequence[date], rules: ReconciliationRules
-) -> list[date]:
-    """Recomputes the conformed tables' rows of `dates`; returns those that hold verdicts or sessions still open."""
-    rows = {
-        table: dated(table, whole, dates, rules.timezone).persist()
-        for table, whole in conformed_rows(evidence, told, lake.read(AGENT), rules).items()
-    }
-    try:
-        concurrently(partial(lake.replace_dates, table, kept, dates) for table, kept in rows.items())
-        return open_dates(rows, rules.timezone)
-    finally:
-        for frame in rows.values():
-            frame.unpersist()
-
-
-def open_dates(rows: dict[Table, DataFrame], timezone: str) -> list[date]:
-    """The dates that hold rows whose verdict or end may change with time alone."""
-    found = (
-        rows[RECONCILIATION]
-        .where(F.col("status").isin(*_AWAITING))
-        .select("business_date")
-        .unionByName(rows[AGENT_STATE].where("is_open").select("business_date"))
-        .unionByName(
-            rows[AGENT_SESSION]
-            .where("is_open")
-            .select(business_date(AGENT_SESSION.dated_by, timezone).alias("business_date"))
-        )
+) -> None:
+    """Recomputes the conformed tables' rows of `dates`."""
+    whole = conformed_rows(evidence, told, lake.read(AGENT), rules)
+    concurrently(
+        partial(lake.replace_dates, table, dated(table, rows, dates, rules.timezone), dates)
+        for table, rows in whole.items()
     )
-    return sorted(row["business_date"] for row in found.distinct().collect())
+
+
+def open_dates(lake: Lake, dates: Sequence[date], timezone: str) -> list[date]:
+    """Those of `dates` that hold rows whose verdict or end may change with time alone."""
+    is_dated = pc.field(BUSINESS_DATE).isin(list(dates))
+    awaiting = lake.read_rows(RECONCILIATION, [BUSINESS_DATE], is_dated & pc.field("status").isin(_AWAITING))
+    states = lake.read_rows(AGENT_STATE, [BUSINESS_DATE], is_dated & pc.field("is_open"))
+    sessions = lake.read_rows(AGENT_SESSION, [AGENT_SESSION.dated_by], pc.field("is_open"))
+    begun = {date_of(instant, timezone) for instant in sessions[AGENT_SESSION.dated_by].to_pylist()}
+    found = {*awaiting[BUSINESS_DATE].to_pylist(), *states[BUSINESS_DATE].to_pylist(), *begun}
+    return sorted(found & set(dates))

@@ -212,6 +212,13 @@ _WORDS = """
   from its interaction alone: nothing twice. A visit is counted on the date on which its contact or interaction ended.
 - answered: an agent was connected. abandoned: nobody was, and nothing followed. diverted: nobody was, and the contact
   went on elsewhere, to a callback, another queue or another flow. offered: all three.
+- logged in, idle, reserved, working, wrap, unavailable: wall clock, from the agent events of sessions. A session that
+  nothing ends lasts until the last event of it, or of the agent's use, is seen.
+- focus share: the interactions' focus time / (working + wrap). Only one task can be in focus, so more than 1.02 is a
+  warning.
+- conversation: everything that one request of a customer led to, over contacts, transfers and channels. consult,
+  conference and transfer follow Amazon Connect's own rules for telling them apart in contact records.
+- response time: from the first message of a run that the other party left unanswered to the message that answers it.
 """
 
 _DIFFERENCES_FROM_AMAZON = """
@@ -221,6 +228,8 @@ Where these figures differ from Amazon Connect's console, they do so on purpose:
 - Handle time is counted on the date on which wrap was completed, there on the date of the disconnect.
 - Contact records hold whole seconds, cut; Symbee's clocks are milliseconds.
 - The service level has four published definitions; all four stand in `gold/service_level_daily`.
+- Agents in a task that is no call stand in a custom status there, which counts as non-productive. Occupancy is
+  therefore computed here from Symbee's agent events, with all work in it.
 - A wait that nothing tells counts as offered and under its outcome, and in no time or threshold.
 """
 

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any
 
-from pyspark.sql import functions as F  # noqa: N812
+import pyarrow.compute as pc
 
 from contactlake.concurrency import concurrently
 from contactlake.store import Lake
@@ -33,28 +33,17 @@ class PastRun:
 
 def last_complete_run(lake: Lake) -> PastRun | None:
     """The latest complete run; run ids rise with the leases they ran under."""
-    if lake.version(RUN) in (None, 0):
+    columns = ("run_id", "as_of", "table_versions", "newest_arrivals")
+    rows = lake.read_rows(RUN, columns, pc.field("status").isin(COMPLETE)).to_pylist()
+    if not rows:
         return None
-    row = (
-        lake.read(RUN)
-        .where(F.col("status").isin(*COMPLETE))
-        .orderBy(F.col("run_id").desc())
-        .select("run_id", F.unix_micros("as_of").alias("as_of"), "table_versions", "newest_arrivals")
-        .withColumn("newest_arrivals", F.transform_values("newest_arrivals", lambda _, value: F.unix_micros(value)))
-        .first()
-    )
-    if row is None:
-        return None
+    row = max(rows, key=lambda row: str(row["run_id"]))
     return PastRun(
         row["run_id"],
-        _instant(row["as_of"]),
-        dict(row["table_versions"] or {}),
-        {name: _instant(micros) for name, micros in (row["newest_arrivals"] or {}).items()},
+        row["as_of"],
+        dict(row["table_versions"] or ()),
+        dict(row["newest_arrivals"] or ()),
     )
-
-
-def _instant(microseconds: int) -> datetime:
-    return datetime.fromtimestamp(microseconds // 1_000_000, UTC).replace(microsecond=microseconds % 1_000_000)
 
 
 def undo_unfinished(lake: Lake, last: PastRun | None) -> list[str]:
@@ -63,6 +52,7 @@ def undo_unfinished(lake: Lake, last: PastRun | None) -> list[str]:
     `ops/run` stays as it is: its rows tell of failed runs too, and only those of complete runs count.
     """
     known = last.table_versions if last else {}
+    lake.expect(known)
     undone = []
     tables = [table for table in TABLES if table is not RUN]
     versions = concurrently(partial(lake.version, table) for table in tables)

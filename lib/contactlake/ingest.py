@@ -14,6 +14,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StructField, StructType, TimestampType
 
 from contactlake.archive.listing import ArchiveObject
+from contactlake.conform.interactions import media_key
 from contactlake.errors import StorageError
 from contactlake.feeds import FEEDS
 from contactlake.feeds.landing import MANIFEST_DDL, VERSION_COLUMN, Entry, Landing
@@ -21,6 +22,7 @@ from contactlake.feeds.record_type import RecordType
 from contactlake.feeds.symbee import TRANSCRIPT
 from contactlake.store import Lake
 from contactlake.tables.declaration import Table
+from contactlake.tables.events import SYMBEE_INTERACTION, SYMBEE_TRANSCRIPT
 from contactlake.tables.ops import INGEST_COUNT, INGESTED_OBJECT, QUARANTINE
 
 log = logging.getLogger("contactlake.ingest")
@@ -44,6 +46,15 @@ class Landed:
     counts: list[tuple[int, str, int, int]] = field(default_factory=list)
     """(entry, record type, records, quarantined), one per object and record type."""
     vanished: list[str] = field(default_factory=list)
+
+    def add(self, other: "Landed") -> None:
+        """Takes in what another landing of the same run laid down."""
+        for table, files in other.files.items():
+            self.files[table] += files
+        self.rows.update(other.rows)
+        self.read |= other.read
+        self.counts += other.counts
+        self.vanished += other.vanished
 
 
 def land(spark: SparkSession, landing: Landing, objects: Iterable[tuple[int, ArchiveObject]]) -> Landed:
@@ -106,6 +117,19 @@ def read_landed(lake: Lake, landed: Landed, table: Table) -> DataFrame:
     if table is not QUARANTINE:
         schema = StructType([*schema.fields, StructField(VERSION_COLUMN, TimestampType())])
     return lake.spark.read.schema(schema).parquet(*landed.files[table.path])
+
+
+def transcripts_wanted(lake: Lake, landed: Landed) -> list[str]:
+    """The keys of the transcripts that landed interactions name and neither the landing nor the lake has."""
+    if not landed.files.get(SYMBEE_INTERACTION.path):
+        return []
+    named = read_landed(lake, landed, SYMBEE_INTERACTION).where("media_location is not null")
+    had = lake.read(SYMBEE_TRANSCRIPT).select("media_key")
+    if landed.files.get(SYMBEE_TRANSCRIPT.path):
+        had = had.unionByName(read_landed(lake, landed, SYMBEE_TRANSCRIPT).select("media_key"))
+    keys = named.select(media_key().alias("named_key")).distinct()
+    wanted = keys.join(had, F.col("named_key") == F.col("media_key"), "left_anti")
+    return sorted(row["named_key"] for row in wanted.collect())
 
 
 # --- which of the landed rows change the lake ---
@@ -182,7 +206,7 @@ def write_change(lake: Lake, change: Change) -> None:
     if change.updated:
         lake.merge(table, change.rows)
     elif change.inserted:
-        lake.append(table, change.rows)
+        lake.append(table, change.rows, change.inserted)
 
 
 # --- counts and the ledger ---
@@ -229,7 +253,7 @@ def write_accounts(
 ) -> None:
     """Writes the quarantine, the ledger and the counts of what was landed."""
     if landed.files.get(QUARANTINE.path):
-        lake.append(QUARANTINE, read_landed(lake, landed, QUARANTINE))
+        lake.append(QUARANTINE, read_landed(lake, landed, QUARANTINE), landed.rows[QUARANTINE.path])
     ledger = [
         {
             "feed": entries[entry].feed,

@@ -329,7 +329,8 @@ def _ends(known: DataFrame) -> DataFrame:
 
 def pending_dates(lake: Lake) -> dict[date, str]:
     """Every pending date and the run that first touched it."""
-    return {row["business_date"]: row["since_run"] for row in lake.read(PENDING_DATE).collect()}
+    rows = lake.read_rows(PENDING_DATE, ("business_date", "since_run"))
+    return {row["business_date"]: row["since_run"] for row in rows.to_pylist()}
 
 
 def add_pending(lake: Lake, dates: Iterable[date], run_id: str) -> None:
@@ -347,4 +348,4 @@ def settle_pending(lake: Lake, published: Iterable[date], still_open: Iterable[d
     remaining |= {day: run_id for day in opened if day not in remaining}
     if remaining != known:
         rows = [{"business_date": day, "since_run": run} for day, run in sorted(remaining.items())]
-        lake.overwrite(PENDING_DATE, lake.frame(PENDING_DATE, rows))
+        lake.overwrite_rows(PENDING_DATE, rows)

@@ -9,35 +9,40 @@ from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.archive.storage import ObjectStore
 from contactlake.business_dates import date_start
 from contactlake.concurrency import concurrently
-from contactlake.conform.agent_time import session_events
+from contactlake.conform.agent_time import SESSION, session_events
 from contactlake.conform.interactions import handle_ms
-from contactlake.conforming import Told
+from contactlake.conform.symbee import business_date
+from contactlake.conforming import Told, dated
 from contactlake.errors import ConfigurationError
 from contactlake.evidence import Evidence
 from contactlake.kpi import KPIS
 from contactlake.kpi.conformed import Conformed
+from contactlake.quality import figures
 from contactlake.quality.audit import Audited, audit
 from contactlake.quality.gate import Limit, Result, judge
 from contactlake.quality.rules import KEY_RULE, balance_name, expectation_name, row_rules
 from contactlake.store import Lake
 from contactlake.tables.conformed import (
+    AGENT,
     AGENT_STATE,
+    CONFORMED_TABLES,
     CONVERSATION,
     DISPOSITION,
     INTERACTION,
     QUEUE_VISIT,
     RECONCILIATION,
 )
-from contactlake.tables.declaration import Severity, Table
-from contactlake.tables.events import CONNECT_CONTACT
+from contactlake.tables.declaration import BUSINESS_DATE, Severity, Table
+from contactlake.tables.events import CONNECT_CONTACT, SYMBEE_INTERACTION, SYMBEE_TRANSCRIPT
 from contactlake.tables.gold import GOLD_TABLES, RECONCILIATION_DAILY
-from contactlake.tables.ops import INGEST_COUNT, QUALITY_RESULT, RUN
+from contactlake.tables.ops import COUNTS, INGEST_COUNT, QUALITY_RESULT, RUN
 
 _JUDGED_FROM_RECORDS = 100
 """The quarantined share is judged from this many records on."""
@@ -53,6 +58,7 @@ class GateRules:
     as_of: datetime
     timezone: str
     grace_hours: int
+    tolerance_ms: int
     max_quarantined_share: float
     max_missing_share: float
     accepted: Collection[str]
@@ -62,16 +68,16 @@ class GateRules:
 def known_expectations(feeds: Collection[str]) -> set[str]:
     """Every name that `--accept` may take."""
     names = {_limit_name(feed) for feed in feeds}
-    for table in (*GOLD_TABLES, *_MEASURED):
+    for table in (*GOLD_TABLES, *_JUDGED):
         names.add(expectation_name(table, KEY_RULE))
         names |= {rule.expectation for rule in row_rules(table)}
         names |= {expectation_name(table, balance_name(balance)) for balance in table.balances}
     names |= {f"{INGEST_COUNT.name}.{_CONSERVATION}"}
+    names |= {f"{table.name}.{name}" for name, (table, _, _) in _FIGURES.items()}
     return names
 
 
 _CONSERVATION = "records_are_conserved"
-_COUNTS = ("inserted", "updated", "duplicate", "ignored", "quarantined")
 
 
 def _limit_name(feed: str) -> str:
@@ -101,18 +107,27 @@ class Candidates:
 
     gold: Mapping[Table, DataFrame]
     conformed: Mapping[Table, DataFrame]
+    figures: Sequence[DataFrame]
+    """Frames of one row each (name, value): what no single row tells."""
 
 
-_MEASURED = (RECONCILIATION, INTERACTION, QUEUE_VISIT, AGENT_STATE, DISPOSITION, CONVERSATION)
-"""The conformed tables that gold is measured from, and whose totals it must equal."""
+_JUDGED = tuple(table for table in CONFORMED_TABLES if table is not AGENT)
+"""The conformed tables: rows of dates, judged with the gold tables whose totals must equal theirs."""
+
+
+def _dated(lake: Lake, table: Table, dates: Sequence[date], timezone: str) -> DataFrame:
+    """The rows of `table` that belong to `dates`, with their business_date."""
+    if table.dated_by == BUSINESS_DATE:
+        return lake.read_pinned(table, dates)
+    rows = dated(table, lake.read_pinned(table), dates, timezone)
+    return rows.withColumn(BUSINESS_DATE, business_date(table.dated_by, timezone))
 
 
 def candidates(
     lake: Lake, evidence: Evidence, told: Told, dates: Sequence[date], rules: GateRules, options: MeasureOptions
 ) -> Candidates:
     """Computes the gold rows of `dates`, and keeps them at hand."""
-    wanted = F.col("business_date").isin(list(dates))
-    conformed = {table: lake.read_pinned(table).where(wanted) for table in _MEASURED}
+    conformed = {table: _dated(lake, table, dates, rules.timezone) for table in _JUDGED}
     source = Conformed(
         interaction=conformed[INTERACTION],
         queue_visit=conformed[QUEUE_VISIT],
@@ -131,7 +146,24 @@ def candidates(
         thresholds_seconds=options.thresholds_seconds,
         heartbeat_timeout_minutes=options.heartbeat_timeout_minutes,
     )
-    return Candidates({kpi.table: kpi.compute(source).persist() for kpi in KPIS}, conformed)
+    computed = concurrently(kpi.compute(source).localCheckpoint for kpi in KPIS)
+    states, zone = conformed[AGENT_STATE], rules.timezone
+    told_otherwise = figures.state_differences(
+        told.agent_time.intervals, evidence.agent_events, dates, zone, rules.tolerance_ms
+    )
+    return Candidates(
+        dict(zip((kpi.table for kpi in KPIS), computed, strict=True)),
+        conformed,
+        (
+            figures.overlaps(figures.OVERLAPPING_STATES, states, SESSION),
+            figures.overlaps(figures.OVERLAPPING_SESSIONS, states, ("environment", "agent")),
+            figures.overlong_days(states, zone),
+            told_otherwise,
+            figures.orphan_transcripts(lake.read(SYMBEE_TRANSCRIPT), lake.read(SYMBEE_INTERACTION), dates, zone),
+            *figures.codes(conformed[DISPOSITION]),
+            *figures.usage_and_sessions(evidence.usage, states, dates, zone),
+        ),
+    )
 
 
 def audit_candidates(found: Candidates) -> list[Audited]:
@@ -140,43 +172,55 @@ def audit_candidates(found: Candidates) -> list[Audited]:
 
 def limits(lake: Lake, found: Candidates | None, rules: GateRules) -> list[Limit]:
     """Figures of the run as a whole: conservation, the quarantined share, and what may be missing."""
-    figures = _accounts(lake, rules)
+    measured = _accounts(lake, rules)
     if found is not None:
-        figures += _missing(lake, found, rules)
-    return figures
+        measured += _missing(lake, found, rules)
+        measured += _disagreements(found)
+    return measured
+
+
+_FIGURES: Mapping[str, tuple[Table, float | None, Severity]] = {
+    figures.OVERLAPPING_STATES: (AGENT_STATE, 0, Severity.CRITICAL),
+    figures.OVERLONG_DAYS: (AGENT_STATE, 0, Severity.CRITICAL),
+    figures.OVERLAPPING_SESSIONS: (AGENT_STATE, 0, Severity.WARNING),
+    figures.STATE_DIFFERENCES: (AGENT_STATE, None, Severity.WARNING),
+    figures.ORPHAN_TRANSCRIPTS: (SYMBEE_TRANSCRIPT, None, Severity.WARNING),
+    figures.CODES_WITHOUT_INTERACTION: (DISPOSITION, None, Severity.WARNING),
+    figures.CODES_WITHOUT_GROUP: (DISPOSITION, None, Severity.WARNING),
+    figures.USAGE_WITHOUT_SESSION: (AGENT_STATE, None, Severity.WARNING),
+    figures.SESSION_WITHOUT_USAGE: (AGENT_STATE, None, Severity.WARNING),
+}
+"""Per figure the table it is about and the most that it may be; None: it is only recorded."""
+
+
+def _disagreements(found: Candidates) -> list[Limit]:
+    values = {row["name"]: row["value"] for rows in concurrently(one.collect for one in found.figures) for row in rows}
+    return [Limit(table.name, name, values[name], most, severity) for name, (table, most, severity) in _FIGURES.items()]
 
 
 def _accounts(lake: Lake, rules: GateRules) -> list[Limit]:
     """Of all records since the last publication: is each in exactly one count, and what share of a feed was refused."""
-    published = lake.read(RUN).where("status = 'SUCCEEDED' and job in ('daily', 'measure')")
-    last = published.agg(F.max("run_id").alias("run_id")).first()
-    since = last["run_id"] if last is not None else None
-    counted = lake.read(INGEST_COUNT)
-    if since is not None:
-        counted = counted.where(F.col("run_id") > since)
-    conserved = " and ".join(f"({check.holds})" for check in INGEST_COUNT.checks)
-    totals = (
-        counted.groupBy("feed")
-        .agg(
-            F.sum("records").alias("records"),
-            F.sum("quarantined").alias("refused"),
-            F.count_if(~F.expr(f"{conserved} and least({', '.join(_COUNTS)}) >= 0")).alias("unbalanced"),
-        )
-        .collect()
-    )
-    unbalanced = sum(row["unbalanced"] for row in totals)
+    is_publication = (pc.field("status") == "SUCCEEDED") & pc.field("job").isin(("daily", "measure"))
+    published = lake.read_rows(RUN, ["run_id"], is_publication)["run_id"].to_pylist()
+    is_later = pc.field("run_id") > max(published) if published else None
+    unbalanced = 0
+    totals: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in lake.read_rows(INGEST_COUNT, ("feed", "records", *COUNTS), is_later).to_pylist():
+        counts = [row[name] for name in COUNTS]
+        unbalanced += row["records"] != sum(counts) or min(counts) < 0
+        totals[row["feed"]].update(records=row["records"], refused=row["quarantined"])
     return [
         Limit(INGEST_COUNT.name, _CONSERVATION, unbalanced, 0, Severity.CRITICAL),
         *(
             Limit(
                 INGEST_COUNT.name,
-                f"{_QUARANTINED_SHARE}_{row['feed']}",
-                row["refused"] / row["records"],
+                f"{_QUARANTINED_SHARE}_{feed}",
+                total["refused"] / total["records"],
                 rules.max_quarantined_share,
                 Severity.CRITICAL,
             )
-            for row in totals
-            if row["records"] >= _JUDGED_FROM_RECORDS
+            for feed, total in sorted(totals.items())
+            if total["records"] >= _JUDGED_FROM_RECORDS
         ),
     ]
 
@@ -207,10 +251,10 @@ def _missing(lake: Lake, found: Candidates, rules: GateRules) -> list[Limit]:
     ]
 
 
-def judge_and_report(audited: Sequence[Audited], figures: Sequence[Limit], docs: ObjectStore) -> list[Result]:
+def judge_and_report(audited: Sequence[Audited], measured: Sequence[Limit], docs: ObjectStore) -> list[Result]:
     """Every expectation's outcome; the data docs are put below `docs`."""
     with tempfile.TemporaryDirectory(prefix="contactlake-docs-") as folder:
-        results = judge(audited, figures, Path(folder))
+        results = judge(audited, measured, Path(folder))
         for file in sorted(Path(folder).rglob("*")):
             if file.is_file():
                 docs.upload(file.relative_to(folder).as_posix(), file)

@@ -50,7 +50,7 @@ def open_published(configuration: Configuration, name: str) -> Published:
     if root.head(MARKER) is None:  # told before Spark is started for nothing
         raise _no_lake(root.uri)
     with _engine_chatter_on_stderr():
-        lake = Lake(get_session(configuration, name), root)
+        lake = Lake(get_session(configuration, name), root, configuration.lake.timezone)
     lake.check_marker()
     run = last_complete_run(lake)
     if run is None:

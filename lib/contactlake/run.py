@@ -6,7 +6,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -15,17 +15,28 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from contactlake import business_dates, pending
-from contactlake.archive.listing import ArchiveObject, Place, Window, list_place
+from contactlake.archive.listing import ArchiveObject, Place, Window, find_object, list_place
 from contactlake.archive.storage import ObjectStore, S3Options, open_store
 from contactlake.concurrency import concurrently
 from contactlake.config import PSEUDONYM_KEY_VARIABLE, Configuration, FeedSection
-from contactlake.conforming import Told, dated, open_dates, tell, write_conformed
+from contactlake.conforming import Told, open_dates, tell, write_conformed
 from contactlake.errors import ConfigurationError
 from contactlake.evidence import Evidence, gather
 from contactlake.feeds import FEEDS
 from contactlake.feeds.landing import Entry, Landing, Privacy
+from contactlake.feeds.symbee import SYMBEE_TRANSCRIPTS
 from contactlake.history import PastRun, RunRecord, last_complete_run, undo_unfinished, write_run
-from contactlake.ingest import Change, count_rows, find_change, land, record_types_landed, write_accounts, write_change
+from contactlake.ingest import (
+    Change,
+    Landed,
+    count_rows,
+    find_change,
+    land,
+    record_types_landed,
+    transcripts_wanted,
+    write_accounts,
+    write_change,
+)
 from contactlake.lock import acquire_lease
 from contactlake.publication import (
     Candidates,
@@ -39,16 +50,18 @@ from contactlake.publication import (
     publish,
     write_results,
 )
+from contactlake.quality.audit import Audited
 from contactlake.quality.gate import failed
 from contactlake.reconciliation import ReconciliationRules
-from contactlake.session import get_session
+from contactlake.session import for_little, get_session
 from contactlake.store import Lake
-from contactlake.tables.conformed import AGENT_SESSION, AGENT_STATE, RECONCILIATION
+from contactlake.tables.events import EVENT_TABLES
 from contactlake.tables.ops import INGESTED_OBJECT
 
 log = logging.getLogger("contactlake.run")
 
 JOBS = ("ingest", "reconcile", "measure", "daily")
+_LITTLE_BYTES = 256 << 20
 LANDING = "_landing"
 """Below the lake's root: what the executors laid down for the run that is under way."""
 
@@ -115,6 +128,8 @@ class Run:
         )
         self._counts: list[dict[str, Any]] = []
         self._told: tuple[Evidence, Told] | None = None
+        self._known: set[tuple[str, str, str]] = set()
+        self._listed: list[tuple[int, ArchiveObject]] = []
 
     def execute(self) -> Summary:
         """Runs the job's steps; raises `ContactlakeError` for what a user can act on.
@@ -132,11 +147,15 @@ class Run:
             self._summary = Summary(run_id, _instant_text(self._request.as_of))
             with self._step("start Spark"):
                 spark = get_session(self._configuration, self._request.job)
-            self._lake = Lake(spark, root, lease.number, lease.check)
+            self._lake = Lake(spark, root, self._configuration.lake.timezone, lease.number, lease.check)
             with self._step("open the lake"):
                 last = self._open(spark)
             try:
-                self._run_steps(last)
+                if self._request.job in ("ingest", "daily"):
+                    with self._step("list the archive"):
+                        self._listed = self._list(last)
+                with for_little(spark) if self._is_little() else nullcontext():
+                    self._run_steps()
             except BaseException:
                 self._give_up()
                 raise
@@ -148,6 +167,10 @@ class Run:
         return self._summary
 
     # --- the whole ---
+
+    def _is_little(self) -> bool:
+        """Whether all that this run could read is little: the lake's events and the archive's new objects."""
+        return self._lake.size(EVENT_TABLES) + sum(item.size for _, item in self._listed) < _LITTLE_BYTES
 
     def _probe_archives(self) -> None:
         """Raises `StorageError` for an archive that is not there, before anything is started or written."""
@@ -170,10 +193,10 @@ class Run:
         self._record.newest_arrivals = dict(last.newest_arrivals) if last else {}
         return last
 
-    def _run_steps(self, last: PastRun | None) -> None:
+    def _run_steps(self) -> None:
         job = self._request.job
         if job in ("ingest", "daily"):
-            self._ingest(last)
+            self._ingest()
         if job == "ingest":
             return
         dates = self._request.dates
@@ -181,14 +204,13 @@ class Run:
             dates = sorted(pending.pending_dates(self._lake))
         self._record.dates = dates
         self._summary.dates = [day.isoformat() for day in dates]
-        still_open: list[date] = []
         if job in ("reconcile", "daily") and dates:
             with self._step(f"reconcile {business_dates.describe(dates)}"):
                 pending.add_pending(self._lake, dates, self._record.run_id)
                 evidence, told = self._tell(dates)
-                still_open = write_conformed(self._lake, evidence, told, dates, self._reconciliation_rules())
+                write_conformed(self._lake, evidence, told, dates, self._reconciliation_rules())
         if job in ("measure", "daily"):
-            self._measure(dates, still_open)
+            self._measure(dates)
 
     def _give_up(self) -> None:
         """Leaves word of a run that failed; what it wrote is undone by the next one."""
@@ -208,12 +230,15 @@ class Run:
 
     # --- ingest ---
 
-    def _ingest(self, last: PastRun | None) -> None:
-        with self._step("list the archive"):
-            listed = self._list(last)
+    def _ingest(self) -> None:
+        listed = self._listed
         with self._step(f"read {len(listed)} objects"):
             landing = self._landing()
             landed = land(self._lake.spark, landing, listed)
+            named = self._named_transcripts(landed)
+            if named:
+                landed.add(land(self._lake.spark, landing, named))
+                listed += named
         for vanished in landed.vanished:
             log.warning("%s: the next run tries again", vanished)
         changes: list[Change] = []
@@ -254,8 +279,7 @@ class Run:
 
     def _list(self, last: PastRun | None) -> list[tuple[int, ArchiveObject]]:
         """The objects that the ledger does not hold, by feed entry."""
-        known = self._ledger()
-        taken: set[tuple[str, str]] = set()
+        self._known = self._ledger()
         new: list[tuple[int, ArchiveObject]] = []
         for number, (section, entry) in enumerate(zip(self._configuration.feed, self._entries, strict=True)):
             if section.name not in {feed.name for feed in FEEDS}:
@@ -263,17 +287,12 @@ class Run:
                     f'feed "{section.name}" cannot be read yet', "leave it out of the configuration"
                 )
             window = self._window(section, last)
-            place = Place(section.prefix, section.layout, section.arrival_timezone)
-            listing = list_place(entry.store, place, window)
+            listing = list_place(entry.store, _place(section), window)
             if not listing.objects:
                 log.info("no object matches %s", entry.store.uri_of(section.prefix))
             for reason, skipped in sorted(listing.skipped.items()):
                 log.info("%s: skipped %d (%s)", entry.store.uri_of(section.prefix), skipped, reason)
-            for item in listing.objects:
-                uri = entry.store.uri_of(item.key)
-                if (section.name, uri, item.etag) not in known and (section.name, uri) not in taken:
-                    taken.add((section.name, uri))
-                    new.append((number, item))
+            new += [(number, item) for item in listing.objects if self._is_new(entry, item)]
             newest = max((item.arrival_at for item in listing.objects), default=None)
             if newest is not None and self._request.dates is None:
                 before = self._record.newest_arrivals.get(section.mark_key)
@@ -282,9 +301,34 @@ class Run:
             log.info("nothing new in the archive")
         return new
 
+    def _is_new(self, entry: Entry, item: ArchiveObject) -> bool:
+        """Whether the ledger does not hold the object; one that is asked for again in the same run is not new."""
+        known = (entry.feed, entry.store.uri_of(item.key), item.etag)
+        if known in self._known:
+            return False
+        self._known.add(known)
+        return True
+
     def _ledger(self) -> set[tuple[str, str, str]]:
-        rows = self._lake.read(INGESTED_OBJECT).select("feed", "object", "etag").collect()
-        return {(row["feed"], row["object"], row["etag"]) for row in rows}
+        columns = ("feed", "object", "etag")
+        rows = self._lake.read_rows(INGESTED_OBJECT, columns)
+        return set(zip(*(rows[name].to_pylist() for name in columns), strict=True))
+
+    def _named_transcripts(self, landed: Landed) -> list[tuple[int, ArchiveObject]]:
+        """The transcripts that new interactions name and the window has missed, found by their keys."""
+        feeds = [
+            (number, entry, _place(section))
+            for number, (section, entry) in enumerate(zip(self._configuration.feed, self._entries, strict=True))
+            if entry.feed == SYMBEE_TRANSCRIPTS.name
+        ]
+        keys = transcripts_wanted(self._lake, landed) if feeds else []
+        places = [(key, number, entry, place) for key in keys for number, entry, place in feeds]
+        found = concurrently(partial(find_object, entry.store, place, key) for key, _, entry, place in places)
+        return [
+            (number, item)
+            for (_, number, entry, _), item in zip(places, found, strict=True)
+            if item is not None and item.arrival_at <= self._request.as_of and self._is_new(entry, item)
+        ]
 
     def _window(self, section: FeedSection, last: PastRun | None) -> Window:
         """The span of arrival to list for one feed entry."""
@@ -343,62 +387,55 @@ class Run:
             self._request.as_of,
             self._configuration.lake.timezone,
             self._configuration.reconcile.grace_hours,
+            self._configuration.reconcile.tolerance_ms,
             quality.max_quarantined_share,
             quality.max_missing_share,
             self._request.accepted,
             {section.name for section in self._configuration.feed},
         )
 
-    def _measure(self, dates: list[date], still_open: list[date]) -> None:
+    def _measure(self, dates: list[date]) -> None:
         if not dates and not self._counts:
             return
         rules = self._gate_rules()
         found: Candidates | None = None
-        try:
-            with self._step(f"measure {business_dates.describe(dates)}"):
-                audited = []
-                if dates:
-                    evidence, told = self._tell(dates)
-                    options = MeasureOptions(
-                        self._configuration.service_level.thresholds_seconds,
-                        self._configuration.usage.heartbeat_timeout_minutes,
-                    )
-                    found = candidates(self._lake, evidence, told, dates, rules, options)
-                    audited = audit_candidates(found)
-                figures = limits(self._lake, found, rules)
-            with self._step("judge"):
-                results = judge_and_report(audited, figures, self._docs())
-                write_results(self._lake, results, rules, self._record.run_id)
-            for result in results:
-                if not result.is_success:
-                    log.warning("%s: %s is not met (%s)", result.severity, result.expectation, result.observed)
-            refused = failed(results, rules.accepted)
-            if refused:
-                self._summary.verdict = "failed"
-                self._summary.failed_expectations = list(refused)
-                return
-            if found is not None:
-                with self._step("publish"):
-                    publish(self._lake, found, dates)
-                    pending.settle_pending(self._lake, dates, self._open_dates(dates, still_open), self._record.run_id)
-        finally:
-            for rows in found.gold.values() if found else ():
-                rows.unpersist()
-
-    def _open_dates(self, dates: list[date], still_open: list[date]) -> list[date]:
-        if self._request.job == "daily":
-            return still_open
-        rows = {
-            table: dated(table, self._lake.read(table), dates, self._configuration.lake.timezone)
-            for table in (RECONCILIATION, AGENT_STATE, AGENT_SESSION)
-        }
-        return open_dates(rows, self._configuration.lake.timezone)
+        audited: list[Audited] = []
+        with self._step(f"measure {business_dates.describe(dates)}"):
+            if dates:
+                evidence, told = self._tell(dates)
+                options = MeasureOptions(
+                    self._configuration.service_level.thresholds_seconds,
+                    self._configuration.usage.heartbeat_timeout_minutes,
+                )
+                found = candidates(self._lake, evidence, told, dates, rules, options)
+                audited = audit_candidates(found)
+            figures = limits(self._lake, found, rules)
+        with self._step("judge"):
+            results = judge_and_report(audited, figures, self._docs())
+            write_results(self._lake, results, rules, self._record.run_id)
+        for result in results:
+            if not result.is_success:
+                log.warning("%s: %s is not met (%s)", result.severity, result.expectation, result.observed)
+        refused = failed(results, rules.accepted)
+        if refused:
+            self._summary.verdict = "failed"
+            self._summary.failed_expectations = list(refused)
+            return
+        if found is not None:
+            with self._step("publish"):
+                publish(self._lake, found, dates)
+                still_open = open_dates(self._lake, dates, self._configuration.lake.timezone)
+                pending.settle_pending(self._lake, dates, still_open, self._record.run_id)
 
     def _docs(self) -> ObjectStore:
         place = self._configuration.quality.data_docs
         if place is None:
             place = f"{self._lake.store.uri}/data_docs"
         return open_store(place, self._options)
+
+
+def _place(section: FeedSection) -> Place:
+    return Place(section.prefix, section.layout, section.arrival_timezone)
 
 
 def _instant_text(instant: datetime) -> str:

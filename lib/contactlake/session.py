@@ -1,6 +1,9 @@
 """The only place where a Spark session is got. It sets neither master nor jars: those come from spark-submit, from
 `spark-defaults.conf`, or from the platform."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from pyspark.sql import SparkSession
 
 from contactlake.config import Configuration
@@ -8,6 +11,8 @@ from contactlake.config import Configuration
 _SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
+    # As many files as the lake lets Spark look up: a job that does it costs more than it saves.
+    "spark.sql.sources.parallelPartitionDiscovery.threshold": "256",
 }
 
 
@@ -34,3 +39,21 @@ def get_session(configuration: Configuration, name: str) -> SparkSession:
     for key, value in _SETTINGS.items():
         spark.conf.set(key, value)
     return spark
+
+
+_FOR_LITTLE = {"spark.sql.adaptive.enabled": "false", "spark.sql.shuffle.partitions": "2"}
+"""Adaptive execution plans anew after every stage: with little data that takes longer than the stages themselves."""
+
+
+@contextmanager
+def for_little(spark: SparkSession) -> Iterator[None]:
+    """Settings for data that a single core reads in seconds; what the session had is put back at the end."""
+    before = {key: spark.conf.get(key) for key in _FOR_LITTLE}
+    for key, value in _FOR_LITTLE.items():
+        spark.conf.set(key, value)
+    try:
+        yield
+    finally:
+        for key, old in before.items():
+            if old is not None:
+                spark.conf.set(key, old)

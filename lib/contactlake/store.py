@@ -1,55 +1,72 @@
-"""The only reader and writer of Delta: the lake's tables by path, each write fenced by the run's lease."""
+"""The only reader and writer of Delta: the lake's tables by path, each write fenced by the run's lease.
+
+Executors lay rows down as Parquet, and the driver commits the files. What is small is read and written by the driver
+alone, without Spark.
+"""
 
 import json
 import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
-from functools import partial
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial, reduce
 from itertools import count
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
+from deltalake.exceptions import TableNotFoundError
 from pyspark.errors import AnalysisException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name that the Spark world uses
-from pyspark.sql.readwriter import DataFrameWriter
 from pyspark.sql.types import StructType
 
 from contactlake.archive.storage import ObjectStore
 from contactlake.concurrency import concurrently
+from contactlake.conform.symbee import business_date
+from contactlake.data_files import MANIFEST_DDL, DataFile, DataWriter
+from contactlake.delta_log import APP, CommitConflict, DeltaLog, NamedFile
 from contactlake.digest import digest
 from contactlake.errors import StorageError
 from contactlake.feeds.arrow_schema import arrow_schema
 from contactlake.tables import SCHEMA_VERSION, TABLES
-from contactlake.tables.declaration import Table
+from contactlake.tables.declaration import BUSINESS_DATE, Table
 
-_COMMIT = re.compile(r"(\d{20})\.json$")
 MARKER = "_contactlake.json"
 """At a lake's root: the version of the declarations that wrote it."""
-_FENCE_APP = "contactlake"
 _WRITES_PER_LEASE = 1_000_000
+_FEW_ROWS = 20_000
+"""So many rows at most are written by the driver, which takes less time than handing them to the executors."""
+_TASK_ROWS = 200_000
+_FEW_FILES = 32
+_FEW_LOCAL_FILES = 256
+"""So many files at most are read as plain Parquet: Spark looks each up on its own. Above, Delta's index pays."""
+_GLOB = re.compile(r"[*?{}\[\]\\]")
 
 
 class Lake:
     """The tables below one root.
 
-    `lease_number` numbers the run's lease and `check_lease` raises once it is lost: a write that reaches Delta under
-    a lease older than a table's last one is a no-op there. Without a lease the lake can only be read.
+    `timezone` is the one of the business dates. `lease_number` numbers the run's lease and `check_lease` raises once it
+    is lost: a write under a lease older than a table's last one is refused. Without a lease the lake can only be read.
     """
 
     def __init__(
         self,
         spark: SparkSession,
         store: ObjectStore,
+        timezone: str,
         lease_number: int | None = None,
         check_lease: Callable[[], None] = lambda: None,
     ) -> None:
         self.spark = spark
         self.store = store
+        self._timezone = timezone
         self._lease_number = lease_number
         self._check_lease = check_lease
         self._writes = count(1)
+        self._logs: dict[str, DeltaLog] = {}
+        self._expected: dict[str, int] = {}
         self.versions: dict[str, int] = {}
         """Per table that was touched, the version that this run last saw or wrote."""
 
@@ -72,18 +89,19 @@ class Lake:
 
     def create_missing(self) -> None:
         """Makes each declared table that is not there yet, empty, so that readers find all of them."""
-        versions = concurrently(partial(self.version, table) for table in TABLES)
-        missing = [table for table, version in zip(TABLES, versions, strict=True) if version is None]
+        unseen = [table for table in TABLES if table.path not in self.versions]
+        versions = concurrently(partial(self.version, table) for table in unseen)
+        missing = [table for table, version in zip(unseen, versions, strict=True) if version is None]
         for table in missing:
             if next(iter(self.store.list(f"{table.path}/")), None) is not None:
                 raise StorageError(
                     f"{self.path(table)} holds files but no Delta table", "move them away or name another lake.root"
                 )
-        concurrently(partial(self._create, table) for table in missing)
+        concurrently(partial(self.create, table) for table in missing)
         if self.store.head(MARKER) is None:
             self.store.write(MARKER, json.dumps({"schema_version": SCHEMA_VERSION}).encode())
 
-    def _create(self, table: Table) -> None:
+    def create(self, table: Table) -> None:
         """Makes an empty table: its first commit, as the Delta protocol writes it down.
 
         A first run makes all tables; through Spark's DDL that took longer than everything else on a small archive.
@@ -113,63 +131,120 @@ class Lake:
             },
         ]
         self._check_lease()
-        self.store.create(
-            f"{table.path}/_delta_log/{0:020d}.json", "\n".join(json.dumps(action) for action in actions).encode()
-        )
+        self.store.create(_commit_key(table, 0), "\n".join(json.dumps(action) for action in actions).encode())
         self.versions[table.path] = 0
+
+    def expect(self, versions: Mapping[str, int]) -> None:
+        """Tells which versions the tables most likely are at: to see that takes less than to find it out."""
+        self._expected = dict(versions)
 
     def version(self, table: Table) -> int | None:
         """The table's newest version; None where there is no table."""
-        newest = None
-        for info in self.store.list(f"{table.path}/_delta_log/"):
-            if match := _COMMIT.search(info.key):
-                newest = max(newest or 0, int(match.group(1)))
+        newest = self._expected.get(table.path)
+        if table.path in self._logs or newest is None or not self._is_newest(table, newest):
+            log = self._log(table)
+            newest = log.refresh() if log is not None else None
         if newest is not None:
             self.versions[table.path] = newest
         return newest
 
+    def _is_newest(self, table: Table, version: int) -> bool:
+        """Whether the log ends at `version`. Commits are removed from the oldest on, so that two answers tell it."""
+        is_there, is_followed = (self.store.head(_commit_key(table, number)) for number in (version, version + 1))
+        return is_there is not None and is_followed is None
+
+    def _log(self, table: Table) -> DeltaLog | None:
+        """The table's log, opened once; None where there is no table."""
+        if table.path not in self._logs:
+            try:
+                self._logs.setdefault(table.path, DeltaLog(self.store, table.path))
+            except TableNotFoundError:
+                return None
+            self.versions.setdefault(table.path, self._logs[table.path].version)
+        return self._logs[table.path]
+
+    def size(self, tables: Sequence[Table]) -> int:
+        """The bytes of the tables' files, as they are stored."""
+        logs = [log for table in tables if not self.is_new(table) and (log := self._log(table)) is not None]
+        return sum(file.size for log in logs for file in log.files())
+
     # --- reading ---
 
-    def read(self, table: Table, version: int | None = None) -> DataFrame:
-        """The table's rows, at its newest version or at `version`; no rows where there is no table yet."""
-        if self.versions.get(table.path) is None and self.version(table) is None:
-            return self.spark.createDataFrame([], table.schema_ddl)
+    def read(self, table: Table, version: int | None = None, dates: Sequence[date] | None = None) -> DataFrame:
+        """The table's rows, at its newest version or at `version`; no rows where there is no table yet.
+
+        With `dates`, of a table that is partitioned by them, only theirs.
+        """
+        if version is None and self.is_new(table):
+            return self._no_rows(table)
+        log = self._log(table)
+        if log is None:
+            return self._no_rows(table)
+        files = [file for file in log.files(version) if dates is None or file.business_date in dates]
+        rows = self._of_files(table, log, files, version)
+        return rows if dates is None or not table.partition_by else rows.where(F.col(BUSINESS_DATE).isin(list(dates)))
+
+    def read_pinned(self, table: Table, dates: Sequence[date] | None = None) -> DataFrame:
+        """The table's rows as they are now, whatever is written to it before the frame is used."""
+        version = self.version(table)
+        return self.read(table, version, dates)
+
+    def read_rows(self, table: Table, columns: Sequence[str], where: pa.compute.Expression | None = None) -> pa.Table:
+        """`columns` of the table's rows, read by the driver alone: for what is small."""
+        log = None if self.is_new(table) else self._log(table)
+        schema = pa.schema([arrow_schema(table).field(name) for name in columns])
+        if log is None:
+            return schema.empty_table()
+        if log.is_plain:
+            return log.rows(columns, where).cast(schema)
+        rows = self.read(table).toArrow()
+        return (rows if where is None else rows.filter(where)).select(list(columns)).cast(schema)
+
+    def _no_rows(self, table: Table) -> DataFrame:
+        return self.spark.createDataFrame([], table.schema_ddl)
+
+    def _of_files(self, table: Table, log: DeltaLog, files: Sequence[NamedFile], version: int | None) -> DataFrame:
+        """The rows of `files`, or, where Delta's own reader serves better, all rows of `version`."""
+        if not files:
+            return self._no_rows(table)
+        path = self.path(table)
+        is_simple = not any(":" in file.path or file.path.startswith("/") for file in files)
+        most = _FEW_FILES if path.startswith("s3://") else _FEW_LOCAL_FILES
+        if log.is_plain and is_simple and len(files) <= most and not _GLOB.search(path):
+            reader = self.spark.read.schema(table.schema_ddl).option("basePath", path)
+            return reader.parquet(*(f"{path}/{file.path}" for file in files)).select(*table.column_names)
         reader = self.spark.read.format("delta")
         if version is not None:
             reader = reader.option("versionAsOf", version)
         try:
-            return reader.load(self.path(table))
+            return reader.load(path)
         except AnalysisException as fault:
             raise StorageError(
-                f"{self.path(table)} cannot be read as a Delta table ({_first_line(fault)})",
+                f"{path} cannot be read as a Delta table ({_first_line(fault)})",
                 "restore it or name another lake.root",
             ) from fault
 
-    def read_pinned(self, table: Table) -> DataFrame:
-        """The table's rows as they are now, whatever is written to it before the frame is used."""
-        version = self.version(table)
-        return self.read(table, version)
-
     # --- writing ---
 
-    def append(self, table: Table, rows: DataFrame) -> None:
-        """Adds `rows`, which the caller knows to be new."""
-        with_fence = self._fenced(rows.select(*table.column_names).write.format("delta").mode("append"))
-        self._write(table, lambda: with_fence.save(self.path(table)))
+    def append(self, table: Table, rows: DataFrame, number: int | None = None) -> None:
+        """Adds `rows`, which the caller knows to be new; `number` says how many, where that is known."""
+        log = self._writable(table)
+        self._commit(table, log, self._lay_down(table, rows, number), [])
 
     def append_rows(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Adds `rows` of Python values; none is no write."""
         if rows:
-            self.append(table, self.frame(table, rows))
+            self._commit(table, self._writable(table), self._lay_down_rows(table, rows), [])
 
-    def frame(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> DataFrame:
-        """`rows` of Python values as a frame in the table's schema."""
-        return self.spark.createDataFrame(pa.Table.from_pylist([dict(row) for row in rows], arrow_schema(table)))
-
-    def overwrite(self, table: Table, rows: DataFrame) -> None:
+    def overwrite(self, table: Table, rows: DataFrame, number: int | None = None) -> None:
         """Puts `rows` in place of all of the table's."""
-        with_fence = self._fenced(rows.select(*table.column_names).write.format("delta").mode("overwrite"))
-        self._write(table, lambda: with_fence.save(self.path(table)))
+        log = self._writable(table)
+        self._commit(table, log, self._lay_down(table, rows, number), log.files())
+
+    def overwrite_rows(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Puts `rows` of Python values in place of all of the table's."""
+        log = self._writable(table)
+        self._commit(table, log, self._lay_down_rows(table, rows), log.files())
 
     def merge(self, table: Table, rows: DataFrame) -> None:
         """Puts each of `rows` in place of the row that has its key, or beside the others where none has."""
@@ -180,40 +255,98 @@ class Lake:
             f"MERGE INTO delta.`{self.path(table)}` t USING {view} s ON {on} "
             "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
         )
+        before = self._writable(table).refresh()
         self._set_fence()
         try:
-            self._write(table, lambda: self.spark.sql(statement))
+            self._check_lease()
+            self.spark.sql(statement)
         finally:
             self._unset_fence()
             self.spark.catalog.dropTempView(view)
+        if self.version(table) == before:  # Delta has seen a later lease: this one is lost
+            self._check_lease()
+            raise RuntimeError(f"a write to {self.path(table)} left no new version")
 
     def replace_dates(self, table: Table, rows: DataFrame, dates: Sequence[date]) -> list[date]:
         """Makes `rows` all of the table's rows of `dates`, and returns the dates that this changed.
 
-        `rows` is used twice where the table has rows already: the caller keeps it at hand. Dates whose rows are
-        equal already are not written, so a run that changes nothing leaves the table's version as it was.
+        Dates whose rows are equal already are not written, so a run that changes nothing leaves the table's version as
+        it was.
         """
         if not dates:
             return []
-        if self.is_new(table):
-            self.append(table, rows)
-            return list(dates)
-        where = F.col("business_date").isin(list(dates))
-        before = _fingerprints(self.read_pinned(table).where(where), table)
-        after = _fingerprints(rows, table)
+        log = self._writable(table)
+        day = self._day(table)
+        old = self._files_of(table, log.files(), dates)
+        rows = rows.select(*table.column_names)
+        if not old:
+            added = self._lay_down(table, rows.where(day.isin(list(dates))))
+            self._commit(table, log, added, [])
+            return sorted({date.fromisoformat(file.business_date) for file in added if file.business_date})
+        rows = rows.localCheckpoint()  # looked at, then written
+        before, after = self._fingerprints(table, self._of_files(table, log, old, log.version), rows, dates)
         changed = sorted(day for day in dates if before.get(day) != after.get(day))
         if not changed:
             return []
-        rows = rows.where(F.col("business_date").isin(changed)).select(*table.column_names)
-        writer = rows.write.format("delta")
-        if before:
-            literals = ", ".join(f"DATE'{day.isoformat()}'" for day in changed)
-            writer = writer.mode("overwrite").option("replaceWhere", f"business_date IN ({literals})")
-        else:
-            writer = writer.mode("append")
-        with_fence = self._fenced(writer)
-        self._write(table, lambda: with_fence.save(self.path(table)))
+        old = self._files_of(table, old, changed)
+        number = sum(after[day][0] for day in changed if day in after)
+        rows = rows.where(day.isin(changed))
+        kept = sum(file.rows or 0 for file in old) - sum(before[day][0] for day in changed if day in before)
+        if not table.partition_by and (kept or any(file.rows is None for file in old)):
+            others = self._of_files(table, log, old, log.version).where(~day.isin(changed) | day.isNull())
+            rows, number = rows.unionByName(others), number + kept
+        self._commit(table, log, self._lay_down(table, rows, number), old)
         return changed
+
+    def _day(self, table: Table) -> Column:
+        """A row's business date."""
+        return (
+            F.col(BUSINESS_DATE) if table.dated_by == BUSINESS_DATE else business_date(table.dated_by, self._timezone)
+        )
+
+    def _files_of(self, table: Table, files: Sequence[NamedFile], dates: Sequence[date]) -> list[NamedFile]:
+        """Those of `files` that can hold rows of `dates`."""
+        if table.partition_by:
+            return [file for file in files if file.business_date in dates]
+        if table.dated_by == BUSINESS_DATE:
+            return list(files)
+        spans = [_span(day, self._timezone) for day in dates]
+        return [file for file in files if _overlaps(file, table.dated_by, spans)]
+
+    def _fingerprints(
+        self, table: Table, old: DataFrame, new: DataFrame, dates: Sequence[date]
+    ) -> tuple[dict[date, "_Fingerprint"], dict[date, "_Fingerprint"]]:
+        """Per business date of the old and the new rows: how many, and two sums over their hashes.
+
+        Equal rows give equal figures.
+        """
+        compared = [column.name for column in table.columns if not column.is_volatile]
+        # Spark hashes no maps, as the order of their entries is their own.
+        entries = {
+            column.name: F.array_sort(F.map_entries(F.col(f"`{column.name}`")))
+            for column in table.columns
+            if column.type.startswith("map")
+        }
+        day = self._day(table)
+        sides = [
+            rows.where(day.isin(list(dates)))
+            .withColumns(entries)
+            .select(F.lit(is_new).alias("is_new"), day.alias("day"), digest(compared).alias("digest"))
+            for is_new, rows in ((False, old), (True, new))
+        ]
+        figures = (
+            reduce(lambda left, right: left.unionByName(right), sides)
+            .groupBy("is_new", "day")
+            .agg(
+                F.count(F.lit(1)).alias("rows"),
+                F.bit_xor("digest").alias("parity"),
+                F.sum(F.shiftrightunsigned("digest", 24)).alias("total"),
+            )
+        )
+        found: tuple[dict[date, _Fingerprint], dict[date, _Fingerprint]] = ({}, {})
+        for row in figures.collect():
+            found[row["is_new"]][row["day"]] = (row["rows"], row["parity"], row["total"])
+        return found
 
     def is_new(self, table: Table) -> bool:
         """Whether the table has never been written to."""
@@ -222,54 +355,102 @@ class Lake:
 
     def restore(self, table: Table, version: int) -> None:
         """Takes the table back to `version`."""
-        self._check_lease()
-        self.spark.sql(f"RESTORE TABLE delta.`{self.path(table)}` TO VERSION AS OF {version}")
-        self.version(table)
+        log = self._writable(table)
+        self._fenced(table, log, lambda number: log.restore(version, number))
 
-    # --- fencing ---
+    # --- laying down and committing ---
 
-    def _fence(self) -> tuple[str, str]:
+    def _lay_down(self, table: Table, rows: DataFrame, number: int | None = None) -> list[DataFile]:
+        """Writes `rows` as files that no commit names yet."""
+        writer = DataWriter.of(table, self.store, self._timezone)
+        rows = rows.select(*table.column_names)
+        if number is not None and number <= _FEW_ROWS:
+            return writer.write([rows.toArrow()])
+        if writer.dated_by is not None:
+            # Few tasks per date, else each of them writes a file of each date: as Spark sees fit by their size.
+            day = "contactlake_day"
+            rows = rows.withColumn(day, self._day(table)).hint("rebalance", day).drop(day)
+        elif number is not None:
+            rows = rows.coalesce(max(1, number // _TASK_ROWS))
+        return [DataFile(*row) for row in rows.mapInArrow(writer, MANIFEST_DDL).collect()]
+
+    def _lay_down_rows(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[DataFile]:
+        arrow = pa.Table.from_pylist([dict(row) for row in rows], arrow_schema(table))
+        return DataWriter.of(table, self.store, self._timezone).write([arrow])
+
+    def _writable(self, table: Table) -> DeltaLog:
+        """The table's log, at the version that this run last saw or wrote."""
         if self._lease_number is None:
             raise RuntimeError("a lake that is open for reading only was written to")
-        return _FENCE_APP, str(self._lease_number * _WRITES_PER_LEASE + next(self._writes))
+        log = self._log(table)
+        if log is None:
+            raise StorageError(f"{self.path(table)} is not there any more", "restore it or name another lake.root")
+        if not log.is_plain or log.column_names != list(table.column_names):
+            raise StorageError(
+                f"{self.path(table)} has other columns or features than contactlake gave it",
+                "restore it or name another lake.root",
+            )
+        return log
 
-    def _fenced(self, writer: DataFrameWriter) -> DataFrameWriter:
-        app, version = self._fence()
-        return writer.option("txnAppId", app).option("txnVersion", version)
+    def _commit(self, table: Table, log: DeltaLog, added: Sequence[DataFile], removed: Sequence[NamedFile]) -> None:
+        if added or removed:
+            self._fenced(table, log, lambda number: log.commit(added, removed, number))
+
+    def _fenced(self, table: Table, log: DeltaLog, commit: Callable[[int], int]) -> None:
+        """Makes a commit unless a later lease has written to the table, or anybody else since this run looked."""
+        self._check_lease()
+        number = self._next_transaction()
+        last = log.last_transaction()
+        if last is not None and last >= number:
+            self._check_lease()
+            raise RuntimeError(f"a later lease has written to {self.path(table)}")
+        try:
+            self.versions[table.path] = commit(number)
+        except CommitConflict as fault:
+            self._check_lease()
+            raise StorageError(
+                f"{self.path(table)} was written to by somebody else",
+                "see that only contactlake writes to the lake, and run again",
+            ) from fault
+
+    def _next_transaction(self) -> int:
+        assert self._lease_number is not None  # noqa: S101 - `_writable` has seen to that
+        return self._lease_number * _WRITES_PER_LEASE + next(self._writes)
 
     def _set_fence(self) -> None:
-        app, version = self._fence()
-        self.spark.conf.set("spark.databricks.delta.write.txnAppId", app)
-        self.spark.conf.set("spark.databricks.delta.write.txnVersion", version)
+        self.spark.conf.set("spark.databricks.delta.write.txnAppId", APP)
+        self.spark.conf.set("spark.databricks.delta.write.txnVersion", str(self._next_transaction()))
 
     def _unset_fence(self) -> None:
         self.spark.conf.unset("spark.databricks.delta.write.txnAppId")
         self.spark.conf.unset("spark.databricks.delta.write.txnVersion")
 
-    def _write(self, table: Table, write: Callable[[], object]) -> None:
-        self._check_lease()
-        before = self.versions.get(table.path)
-        write()
-        after = self.version(table)
-        if after == before:  # Delta has seen a later lease: this one is lost
-            self._check_lease()
-            raise RuntimeError(f"a write to {self.path(table)} left no new version")
+
+_Fingerprint = tuple[int, int, int]
+
+
+def _commit_key(table: Table, version: int) -> str:
+    return f"{table.path}/_delta_log/{version:020d}.json"
+
+
+def _span(day: date, timezone: str) -> tuple[datetime, datetime]:
+    """Instants [from, to) that hold all of `day`, also where midnight comes twice or not at all."""
+    zone = ZoneInfo(timezone)
+
+    def midnights(day: date) -> list[datetime]:
+        return [datetime.combine(day, time(fold=fold), tzinfo=zone).astimezone(UTC) for fold in (0, 1)]
+
+    return min(midnights(day)), max(midnights(day + timedelta(days=1)))
+
+
+def _overlaps(file: NamedFile, column: str, spans: Sequence[tuple[datetime, datetime]]) -> bool:
+    """Whether the file may hold instants of one of `spans`; one that does not tell may."""
+    least, greatest = file.least.get(column), file.greatest.get(column)
+    if least is None or greatest is None:
+        return True
+    grain = timedelta(milliseconds=1)  # what Spark writes is cut to it
+    return any(least < end and greatest + grain >= start for start, end in spans)
 
 
 def _first_line(fault: Exception) -> str:
     return str(fault).strip().splitlines()[0][:300]
-
-
-def _fingerprints(rows: DataFrame, table: Table) -> dict[date, tuple[int, int, int]]:
-    """Per business date: how many rows, and two sums over their hashes; equal rows give equal figures."""
-    compared = [column.name for column in table.columns if not column.is_volatile]
-    figures = (
-        rows.select("business_date", digest(compared).alias("digest"))
-        .groupBy("business_date")
-        .agg(
-            F.count(F.lit(1)).alias("rows"),
-            F.bit_xor("digest").alias("parity"),
-            F.sum(F.shiftrightunsigned("digest", 24)).alias("total"),
-        )
-    )
-    return {row["business_date"]: (row["rows"], row["parity"], row["total"]) for row in figures.collect()}

@@ -1,88 +1,29 @@
 """What a run promises besides its figures: re-runs, late records, failures halfway, the gate, what is pending."""
 
-import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
-from tests.lakes import Reader, configuration, run, write_objects
+from tests.centre import HOUR, Centre, assert_same_lake
 from tests.records import contact, contact_object, interaction, interaction_object, text
 
 from contactlake import run as run_module
-from contactlake.config import Configuration
 from contactlake.errors import ConfigurationError, StorageError
-from contactlake.run import Summary
 from contactlake.tables.conformed import AGENT, INTERACTION, RECONCILIATION
-from contactlake.tables.declaration import Table
-from contactlake.tables.events import CONNECT_CONTACT, SYMBEE_INTERACTION
-from contactlake.tables.gold import GOLD_TABLES, HANDLE_DAILY, RECONCILIATION_DAILY
-from contactlake.tables.ops import INGEST_COUNT, INGESTED_OBJECT, PENDING_DATE, QUALITY_RESULT, QUARANTINE, RUN
+from contactlake.tables.events import CONNECT_CONTACT
+from contactlake.tables.gold import HANDLE_DAILY, RECONCILIATION_DAILY
+from contactlake.tables.ops import INGEST_COUNT, INGESTED_OBJECT, QUALITY_RESULT, QUARANTINE, RUN
 
 CONTACTS = Path(__file__).parents[1] / "golden" / "contacts"
-HOUR = "2025/03/04/18"
-AS_OF = "2025-03-06T00:00:00Z"
-
-
-class Centre:
-    """An archive in a directory that grows, and the lake that is made of it."""
-
-    def __init__(self, spark: SparkSession, root: Path) -> None:
-        self.spark, self.root = spark, root
-        for name in ("symbee", "connect"):
-            (root / name).mkdir()
-
-    def arrives(self, *objects: Mapping[str, bytes]) -> None:
-        for some in objects:
-            write_objects(self.root, some)
-
-    def settings(
-        self, lake: str = "lake", with_transcripts: bool = False, **sections: Mapping[str, Any]
-    ) -> Configuration:
-        return configuration(
-            str(self.root / lake),
-            str(self.root / "symbee"),
-            str(self.root / "connect"),
-            sections=sections,
-            with_transcripts=with_transcripts,
-        )
-
-    def run(self, as_of: str = AS_OF, job: str = "daily", lake: str = "lake", **options: Any) -> Summary:
-        sections = options.pop("sections", {})
-        settings = self.settings(lake, options.pop("with_transcripts", False), **sections)
-        return run(self.spark, settings, as_of, job, **options)
-
-    def reader(self, lake: str = "lake") -> Reader:
-        return Reader(self.spark, self.settings(lake))
-
-    def rows(self, table: Table, columns: Sequence[str] | None = None, lake: str = "lake") -> list[dict[str, Any]]:
-        """The table's rows without what differs between runs, in a fixed order."""
-        names = columns or [
-            column.name
-            for column in table.columns
-            if not column.is_volatile and column.name not in ("source_object", "source_ordinal", "run_id")
-        ]
-        rows = [row.asDict(recursive=True) for row in self.reader(lake).frame(table).select(*names).collect()]
-        return sorted(rows, key=lambda row: json.dumps(row, default=str, sort_keys=True))
-
-    def pending(self) -> list[date]:
-        return sorted(row["business_date"] for row in self.rows(PENDING_DATE))
 
 
 @pytest.fixture
 def centre(spark: SparkSession, tmp_path: Path) -> Centre:
     return Centre(spark, tmp_path)
-
-
-FUNCTION_TABLES = (SYMBEE_INTERACTION, CONNECT_CONTACT, AGENT, RECONCILIATION, INTERACTION, *GOLD_TABLES)
-
-
-def assert_same_lake(centre: Centre, one: str, other: str) -> None:
-    for table in FUNCTION_TABLES:
-        assert centre.rows(table, lake=one) == centre.rows(table, lake=other), table
 
 
 def test_the_last_update_of_a_contact_wins_in_either_order(centre: Centre) -> None:

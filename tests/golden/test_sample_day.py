@@ -14,13 +14,14 @@ from tests.s3_server import Bucket
 
 from contactlake.archive.storage import S3Options, open_store
 from contactlake.config import Configuration
-from contactlake.tables.conformed import RECONCILIATION
+from contactlake.tables.conformed import CONVERSATION, RECONCILIATION
 from contactlake.tables.declaration import Table
-from contactlake.tables.gold import GOLD_TABLES
+from contactlake.tables.gold import AGENT_DAILY, AGENT_INTERVAL, GOLD_TABLES, QUEUE_DAILY, QUEUE_INTERVAL
 from contactlake.tables.ops import INGEST_COUNT, QUARANTINE
 
 DAY = Path(__file__).parent / "day"
 AS_OF = "2025-03-14T00:00:00Z"
+BY_INTERVAL = {QUEUE_INTERVAL: QUEUE_DAILY, AGENT_INTERVAL: AGENT_DAILY}
 
 
 @dataclass
@@ -82,10 +83,23 @@ def assert_table(reader: Reader, table: Table, name: str) -> None:
         pd.testing.assert_series_equal(numbers[0], numbers[1], rtol=1e-9, atol=0)
 
 
+def assert_adds_up(intervals: pd.DataFrame, days: pd.DataFrame, by_interval: Table, by_day: Table) -> None:
+    """The quarters of an hour add up to the day, in every measure."""
+    assert set(intervals["interval_start_at"].dt.minute) == {0, 15, 30, 45}
+    measures = [column.name for column in by_interval.columns if column.name not in by_interval.key]
+    assert set(measures) <= {column.name for column in by_day.columns}
+    key = list(by_day.key)
+    summed = intervals.groupby(key)[measures].sum().sort_index()
+    pd.testing.assert_frame_equal(summed, days.set_index(key)[measures].sort_index(), check_dtype=False)
+
+
 def assert_everything(spark: SparkSession, settings: Configuration) -> None:
     reader = Reader(spark, settings)
-    for table in GOLD_TABLES:
-        assert_table(reader, table, table.name)
+    for table in (*GOLD_TABLES, CONVERSATION):
+        if table not in BY_INTERVAL:
+            assert_table(reader, table, table.name)
+    for by_interval, by_day in BY_INTERVAL.items():
+        assert_adds_up(reader.rows(by_interval), reader.rows(by_day), by_interval, by_day)
     reconciliation = reader.frame(RECONCILIATION).selectExpr(
         *(name for name in expected("reconciliation").columns if name != "differences"),
         "array_join(transform(differences, d -> d.field), '|') as differences",

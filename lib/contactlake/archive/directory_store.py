@@ -167,6 +167,9 @@ class DirectoryStore:
         with _refusals(self.uri), _staged(self.root, io.BytesIO(b"now")) as staged:
             return _modified_at(staged.stat())
 
+    def connection(self) -> dict[str, str]:
+        return {}
+
     def _path(self, key: str) -> Path:
         if not _is_path(key):
             raise ValueError(f"no file can have the key {key!r}")

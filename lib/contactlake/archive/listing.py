@@ -80,19 +80,33 @@ def list_place(store: ObjectStore, place: Place, window: Window) -> Listing:
         earliest = _floor(window.start, place)
         infos = store.list_many(sorted(set(_prefixes(place, window.start, window.end))))
     for info in infos:
-        match = pattern.fullmatch(info.key)
-        reason = _reason_to_skip(match, info, info.key.removeprefix(place.prefix))
-        if match is None or reason is not None:
-            listing.skipped[reason or "not in the layout"] += 1
-            continue
-        arrival = _arrival(match, place, info)
-        if arrival is None:
-            listing.skipped["not in the layout"] += 1
-            continue
-        if place.layout and (arrival > window.end or (earliest is not None and arrival < earliest)):
-            continue
-        listing.objects.append(ArchiveObject(info.key, info.size, info.etag, arrival, info.modified_at))
+        found = _as_data(place, pattern, info)
+        if isinstance(found, str):
+            listing.skipped[found] += 1
+        elif not place.layout or (
+            found.arrival_at <= window.end and (earliest is None or found.arrival_at >= earliest)
+        ):
+            listing.objects.append(found)
     return listing
+
+
+def find_object(store: ObjectStore, place: Place, key: str) -> ArchiveObject | None:
+    """The data object of `place` with this key; None where there is none."""
+    if not key.startswith(place.prefix):
+        return None
+    info = store.head(key)
+    found = _as_data(place, place.pattern(), info) if info is not None else None
+    return found if isinstance(found, ArchiveObject) else None
+
+
+def _as_data(place: Place, pattern: re.Pattern[str], info: ObjectInfo) -> ArchiveObject | str:
+    """The object as one that holds data, or why it is skipped."""
+    match = pattern.fullmatch(info.key)
+    reason = _reason_to_skip(match, info, info.key.removeprefix(place.prefix))
+    arrival = _arrival(match, place, info) if match is not None and reason is None else None
+    if arrival is None:
+        return reason or "not in the layout"
+    return ArchiveObject(info.key, info.size, info.etag, arrival, info.modified_at)
 
 
 def _reason_to_skip(match: re.Match[str] | None, info: ObjectInfo, behind_prefix: str) -> str | None:

@@ -4,8 +4,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from ipaddress import ip_address
 from threading import Lock
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -53,6 +55,51 @@ def client(options: S3Options) -> "S3Client":
 
     Raises `StorageError` for an endpoint that is no URL, and botocore's own errors, for `refusals` to name.
     """
+    return _connected(options)[1]
+
+
+def connection(options: S3Options, bucket: str) -> dict[str, str]:
+    """How another library reaches `bucket`, by the option names of Rust's object_store.
+
+    Holds credentials as they are now, which may expire within a quarter of an hour: for use at once, never for a log.
+    Raises what `client` raises.
+    """
+    session, s3 = _connected(options)
+    credentials = session.get_credentials()
+    if credentials is None:
+        raise NoCredentialsError
+    frozen = credentials.get_frozen_credentials()
+    address = urlsplit(s3.meta.endpoint_url)
+    host = address.hostname or ""
+    # As botocore does it: where the bucket cannot be a part of the host's name, it is one of the path.
+    is_in_path = options.path_style or "." in bucket or _is_ip_address(host)
+    known = {
+        "aws_access_key_id": frozen.access_key,
+        "aws_secret_access_key": frozen.secret_key,
+        "aws_session_token": frozen.token,
+        "aws_region": s3.meta.region_name if s3.meta.region_name != "aws-global" else "us-east-1",
+        "aws_conditional_put": "etag",
+        "aws_virtual_hosted_style_request": str(not is_in_path).lower(),
+    }
+    if not host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
+        # With the bucket in the host's name, object_store wants it in the endpoint, too.
+        place = address.netloc if is_in_path else f"{bucket}.{address.netloc}"
+        known |= {
+            "aws_endpoint": f"{address.scheme}://{place}",
+            "aws_allow_http": str(address.scheme == "http").lower(),
+        }
+    return {name: value for name, value in known.items() if value}
+
+
+def _is_ip_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _connected(options: S3Options) -> "tuple[boto3.session.Session, S3Client]":
     # New keys or another profile in the environment are a new client: in a notebook, say.
     environment = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_")))
     with _connecting:
@@ -60,8 +107,13 @@ def client(options: S3Options) -> "S3Client":
 
 
 @lru_cache(maxsize=8)
-def _connect(options: S3Options, process: int, environment: tuple[tuple[str, str], ...]) -> "S3Client":
-    """A client; `process` and `environment` only tell one from another: the two sides of a fork may not share one."""
+def _connect(
+    options: S3Options, process: int, environment: tuple[tuple[str, str], ...]
+) -> "tuple[boto3.session.Session, S3Client]":
+    """A session and its client.
+
+    `process` and `environment` only tell one from another: the two sides of a fork may not share one.
+    """
     config = Config(
         retries={"mode": "standard", "max_attempts": 8},
         connect_timeout=10,
@@ -74,9 +126,8 @@ def _connect(options: S3Options, process: int, environment: tuple[tuple[str, str
     )
     try:
         # A session of its own: the default one must not be shared between threads.
-        return boto3.session.Session().client(
-            "s3", endpoint_url=options.endpoint, region_name=options.region, config=config
-        )
+        session = boto3.session.Session()
+        return session, session.client("s3", endpoint_url=options.endpoint, region_name=options.region, config=config)
     except ValueError as error:
         raise StorageError(
             f"the S3 endpoint {options.endpoint!r} is no URL", "set endpoint in [storage.s3] to http(s)://host:port"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
-from contactlake.archive.s3_client import client, code_of, refusals, remedy, status_of
+from contactlake.archive.s3_client import client, code_of, connection, refusals, remedy, status_of
 from contactlake.archive.storage import ObjectInfo, ObjectVanished, S3Options, list_in_parallel, names_an_object
 from contactlake.errors import StorageError
 
@@ -144,6 +144,10 @@ class S3Store:
         if date is None:
             raise StorageError(f"{self.uri} is served without a Date", "use a server whose answers carry that header")
         return parsedate_to_datetime(date).astimezone(UTC)
+
+    def connection(self) -> dict[str, str]:
+        with refusals(self.uri):
+            return connection(self.options, self.bucket)
 
     def get(self, key: str, offset: int, etag: str | None) -> "GetObjectOutputTypeDef":
         """The object from byte `offset` on, of the version `etag` alone if given. Raises `ObjectVanished`."""

@@ -116,6 +116,12 @@ class ObjectStore(Protocol):
     def now(self) -> datetime:
         """UTC by the clock that stamps `modified_at`, not the host's: to be called only where one may write."""
 
+    def connection(self) -> dict[str, str]:
+        """How delta-rs reaches the store, by its own option names; nothing for a directory.
+
+        Holds credentials, which may expire: for use at once, never for a log.
+        """
+
 
 def open_store(root: str, options: S3Options) -> ObjectStore:
     """The store at `root`: a directory, relative to the current one, or `s3://bucket[/prefix]`.

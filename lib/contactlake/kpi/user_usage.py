@@ -4,6 +4,9 @@ A session ends at its END, at its last event before a BEGIN, or where the next e
 `[usage] heartbeat_timeout_minutes`. It is in session at its first and last instant too.
 """
 
+from collections.abc import Sequence
+from datetime import date
+
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
@@ -43,17 +46,17 @@ def usage_sessions(usage: DataFrame, heartbeat_timeout_minutes: int) -> DataFram
     )
 
 
-def _compute(conformed: Conformed) -> DataFrame:
-    zone = conformed.timezone
-    first, last = (F.to_date(F.from_utc_timestamp(name, zone)) for name in ("started_at", "ended_at"))
+def user_usage_daily(
+    usage: DataFrame, dates: Sequence[date], timezone: str, heartbeat_timeout_minutes: int
+) -> DataFrame:
+    """The table's rows of `dates`; `usage` (silver/symbee_user_usage) holds all that is in session on them."""
+    first, last = (F.to_date(F.from_utc_timestamp(name, timezone)) for name in ("started_at", "ended_at"))
+    begins = F.to_utc_timestamp(F.col("business_date").cast("timestamp"), timezone)
     dated = (
-        usage_sessions(conformed.usage, conformed.heartbeat_timeout_minutes)
+        usage_sessions(usage, heartbeat_timeout_minutes)
         .withColumn("business_date", F.explode(F.sequence(first, last)))
-        .where(F.col("business_date").isin(list(conformed.dates)))
-        .withColumn(
-            "started_at",
-            F.greatest("started_at", F.to_utc_timestamp(F.col("business_date").cast("timestamp"), zone)),
-        )
+        .where(F.col("business_date").isin(list(dates)))
+        .withColumn("started_at", F.greatest("started_at", begins))
     )
     counted = dated.groupBy("business_date", *_PRODUCT).agg(
         F.count_distinct("username").alias("users"), F.count(F.lit(1)).alias("sessions")
@@ -94,6 +97,10 @@ def _peaks(dated: DataFrame) -> DataFrame:
         .groupBy("business_date", *_PRODUCT)
         .agg(F.max("users_now").alias("peak_concurrent_users"))
     )
+
+
+def _compute(conformed: Conformed) -> DataFrame:
+    return user_usage_daily(conformed.usage, conformed.dates, conformed.timezone, conformed.heartbeat_timeout_minutes)
 
 
 USER_USAGE = Kpi(USER_USAGE_DAILY, _compute)

@@ -20,12 +20,15 @@ _RESULT_FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": 0}
 
 @dataclass(frozen=True)
 class Limit:
-    """A figure of the run as a whole that must not exceed `most`; `table` is where it is from."""
+    """A figure of the run as a whole that must not exceed `most`; `table` is where it is from.
+
+    Without `most` it is only recorded.
+    """
 
     table: str
     name: str
     value: float
-    most: float
+    most: float | None
     severity: Severity
 
     @property
@@ -153,7 +156,7 @@ def _limit_suites(limits: Sequence[Limit]) -> list[_Suite]:
             (
                 limit.severity,
                 gxe.ExpectColumnMaxToBeBetween(  # type: ignore[attr-defined]
-                    column=limit.name, max_value=limit.most, meta=_meta(limit.expectation, limit.severity)
+                    column=limit.name, min_value=0, max_value=limit.most, meta=_meta(limit.expectation, limit.severity)
                 ),
             )
             for limit in own

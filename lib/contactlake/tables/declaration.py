@@ -4,6 +4,9 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+BUSINESS_DATE = "business_date"
+"""The column that conformed and gold tables are partitioned by."""
+
 
 class Severity(StrEnum):
     """What a failed check does: a critical one keeps gold as it was, a warning is only recorded."""
@@ -76,7 +79,8 @@ class Table:
 
     `statistics` are the columns whose minimum and maximum Delta keeps per file, for skipping; identifiers of
     customers are never among them. `overlapping` are the columns of the key whose values share what is counted, as
-    thresholds do: rows that differ in them are never taken together.
+    thresholds do: rows that differ in them are never taken together. `dated_by` is the column that tells a row's
+    business date: a date of that name, or an instant, whose date is the one that it has in the lake's time zone.
     """
 
     layer: str
@@ -89,8 +93,7 @@ class Table:
     overlapping: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     balances: tuple[Balance, ...] = field(default=(), repr=False)
-    dated_by: str = "business_date"
-    """What dates a row: its business_date, else the instant that it belongs to the business date of."""
+    dated_by: str = BUSINESS_DATE
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]
@@ -105,6 +108,15 @@ class Table:
         for column in self.columns:
             if column.is_identifier and column.name in self.statistics:
                 raise ValueError(f"{self}: {column.name} names a customer and must stay out of statistics")
+        if self.partition_by not in ((), (BUSINESS_DATE,)):
+            raise ValueError(f"{self}: a table is partitioned by {BUSINESS_DATE} or not at all")
+        if self.dated_by != BUSINESS_DATE:
+            if self.dated_by not in known or self.column(self.dated_by).type != "timestamp":
+                raise ValueError(f"{self}: {self.dated_by} dates the rows but is no timestamp of theirs")
+            if self.dated_by not in self.statistics:
+                raise ValueError(f"{self}: {self.dated_by} dates the rows and must be in statistics")
+            if self.partition_by:
+                raise ValueError(f"{self}: it is dated by {self.dated_by} and cannot be partitioned")
 
     def __str__(self) -> str:
         return f"{self.layer}/{self.name}"

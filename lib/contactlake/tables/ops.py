@@ -12,6 +12,9 @@ REASONS = (
     "UNREADABLE_OBJECT",
 )
 
+COUNTS = ("inserted", "updated", "duplicate", "ignored", "quarantined")
+"""What becomes of a record: exactly one of these."""
+
 RUN = Table(
     layer="ops",
     name="run",
@@ -71,7 +74,7 @@ INGEST_COUNT = Table(
     checks=(
         Check(
             "records are conserved",
-            "records = inserted + updated + duplicate + ignored + quarantined",
+            f"records = {' + '.join(COUNTS)}",
         ),
     ),
 )

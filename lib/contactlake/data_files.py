@@ -1,0 +1,248 @@
+"""Data files: rows laid down as Parquet below a table's folder, with the statistics that Delta keeps of them.
+
+Runs inside `mapInArrow` and on the driver alike. A file counts once a commit names it; one that none names is rubbish.
+"""
+
+import io
+import json
+import math
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from contactlake.archive.storage import ObjectStore
+from contactlake.feeds.arrow_schema import arrow_schema
+from contactlake.tables.declaration import BUSINESS_DATE, Table
+
+_ROW_GROUP_BYTES = 16 << 20
+_FILE_BYTES = 128 << 20
+"""Arrow memory of the rows of one file, and the most that a writer holds of all its files together."""
+_NO_DATE = "__HIVE_DEFAULT_PARTITION__"
+_STATISTIC_LENGTH = 32
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - arithmetic alone; a statistic's Z is written by hand
+
+MANIFEST = pa.schema(
+    [
+        pa.field("path", pa.string()),
+        pa.field("size", pa.int64()),
+        pa.field("business_date", pa.string()),
+        pa.field("rows", pa.int64()),
+        pa.field("statistics", pa.string()),
+    ]
+)
+MANIFEST_DDL = "path string, size bigint, business_date string, rows bigint, statistics string"
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One file of a table: `path` is below the table's folder, `statistics` is Delta's JSON.
+
+    `business_date` is the date of its rows, ISO, where they are kept apart by date.
+    """
+
+    path: str
+    size: int
+    business_date: str | None
+    rows: int
+    statistics: str
+
+
+@dataclass(frozen=True)
+class DataWriter:
+    """Lays rows down as files of one table; pickled with the task.
+
+    Rows of different business dates go into different files, so that replacing a date touches its own files alone.
+    """
+
+    store: ObjectStore
+    folder: str
+    schema: pa.Schema
+    statistics: tuple[str, ...]
+    is_partitioned: bool
+    dated_by: str | None
+    """The column that tells the date by which rows are kept apart."""
+    timezone: str
+
+    @classmethod
+    def of(cls, table: Table, store: ObjectStore, timezone: str) -> "DataWriter":
+        schema = arrow_schema(table)
+        is_partitioned = table.partition_by == (BUSINESS_DATE,)
+        dated_by = table.dated_by if is_partitioned or table.dated_by != BUSINESS_DATE else None
+        return cls(store, table.path, schema, table.statistics, is_partitioned, dated_by, timezone)
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Writes `batches`, which hold the table's columns; yields `MANIFEST`."""
+        rows = [vars(file) for file in self.write(pa.Table.from_batches([batch]) for batch in batches)]
+        yield pa.RecordBatch.from_pylist(rows, MANIFEST)
+
+    def write(self, tables: Iterable[pa.Table]) -> list[DataFile]:
+        """Writes `tables` and says which files hold them."""
+        files: list[DataFile] = []
+        filling: dict[date | None, _Filling] = {}
+        for table in tables:
+            for day, rows in self._by_date(table.select(self.schema.names).cast(self.schema)):
+                if day not in filling:
+                    filling[day] = _Filling(self, day)
+                filling[day].add(rows)
+                if filling[day].bytes >= _FILE_BYTES:
+                    files.append(filling.pop(day).close())
+                while sum(file.held for file in filling.values()) >= _FILE_BYTES:
+                    largest = max(filling, key=lambda day: filling[day].held)
+                    files.append(filling.pop(largest).close())
+        return files + [file.close() for file in filling.values()]
+
+    def _by_date(self, rows: pa.Table) -> Iterator[tuple[date | None, pa.Table]]:
+        if not rows.num_rows:
+            return
+        if self.dated_by is None:
+            yield None, rows
+            return
+        dates = self._dates(rows[self.dated_by])
+        days = dates.unique().to_pylist()
+        for day in days:
+            if len(days) == 1:
+                yield day, rows
+            else:
+                yield day, rows.filter(dates.is_null() if day is None else pc.equal(dates, pa.scalar(day)))
+
+    def _dates(self, values: pa.ChunkedArray) -> pa.ChunkedArray:
+        if pa.types.is_date(values.type):
+            return values
+        return pc.local_timestamp(values.cast(pa.timestamp("us", self.timezone))).cast(pa.date32())
+
+
+class _Filling:
+    """A file that is being filled: rows wait for a row group, finished groups lie compressed in memory."""
+
+    def __init__(self, writer: DataWriter, day: date | None) -> None:
+        self._writer, self._day = writer, day
+        schema = writer.schema
+        if writer.is_partitioned:
+            schema = schema.remove(schema.get_field_index(BUSINESS_DATE))
+        self._schema = schema
+        self._sink = io.BytesIO()
+        self._parquet = pq.ParquetWriter(
+            self._sink,
+            schema,
+            compression="snappy",
+            store_schema=False,
+            write_statistics=list(writer.statistics) or False,
+        )
+        self._waiting: list[pa.Table] = []
+        self._waiting_bytes = 0
+        self._rows = 0
+        self._statistics = {name: _Statistic() for name in writer.statistics}
+        self.bytes = 0
+        """Arrow memory of all rows so far."""
+
+    @property
+    def held(self) -> int:
+        return self._waiting_bytes + self._sink.tell()
+
+    def add(self, rows: pa.Table) -> None:
+        rows = rows.select(self._schema.names)
+        for name, statistic in self._statistics.items():
+            statistic.add(rows[name])
+        self._rows += rows.num_rows
+        self._waiting.append(rows)
+        self._waiting_bytes += rows.nbytes
+        self.bytes += rows.nbytes
+        if self._waiting_bytes >= _ROW_GROUP_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._parquet.write_table(pa.concat_tables(self._waiting).combine_chunks())
+        self._waiting, self._waiting_bytes = [], 0
+
+    def close(self) -> DataFile:
+        if self._waiting:
+            self._flush()
+        self._parquet.close()
+        content = self._sink.getvalue()
+        day = None if self._day is None else self._day.isoformat()
+        folder = f"{BUSINESS_DATE}={day or _NO_DATE}/" if self._writer.is_partitioned else ""
+        path = f"{folder}{uuid.uuid4().hex}.snappy.parquet"
+        self._writer.store.write(f"{self._writer.folder}/{path}", content)
+        return DataFile(path, len(content), day, self._rows, _delta_statistics(self._rows, self._statistics))
+
+
+class _Statistic:
+    """Smallest and greatest value of one column, and how many are null."""
+
+    def __init__(self) -> None:
+        self.nulls = 0
+        self.least: Any = None
+        self.greatest: Any = None
+        self.is_bounded = True
+
+    def add(self, values: pa.ChunkedArray) -> None:
+        self.nulls += values.null_count
+        kind = values.type
+        if pa.types.is_timestamp(kind):
+            values = values.cast(pa.int64())
+        elif pa.types.is_floating(kind):
+            if not pc.all(pc.is_finite(values), min_count=0).as_py():
+                self.is_bounded = False
+        elif not (pa.types.is_string(kind) or pa.types.is_integer(kind) or pa.types.is_date(kind)):
+            self.is_bounded = False
+        if not self.is_bounded or values.null_count == len(values):
+            return
+        bounds = pc.min_max(values).as_py()
+        least, greatest = bounds["min"], bounds["max"]
+        if pa.types.is_timestamp(kind):
+            # Delta's own grain is the millisecond: what is rounded outwards hides no row.
+            least, greatest = least // 1000, -(-greatest // 1000)
+        self._widen(*((_Millis(least), _Millis(greatest)) if pa.types.is_timestamp(kind) else (least, greatest)))
+
+    def _widen(self, least: Any, greatest: Any) -> None:
+        self.least = least if self.least is None else min(self.least, least)
+        self.greatest = greatest if self.greatest is None else max(self.greatest, greatest)
+
+
+class _Millis(int):
+    """An instant in milliseconds since 1970, UTC."""
+
+
+def _delta_statistics(rows: int, statistics: Mapping[str, _Statistic]) -> str:
+    """The statistics as the Delta protocol writes them; a bound that cannot be written is left out."""
+    least, greatest = {}, {}
+    for name, statistic in statistics.items():
+        if statistic.is_bounded and statistic.least is not None:
+            least[name], greatest[name] = _lower(statistic.least), _upper(statistic.greatest)
+    return json.dumps(
+        {
+            "numRecords": rows,
+            "minValues": {name: bound for name, bound in least.items() if bound is not None},
+            "maxValues": {name: bound for name, bound in greatest.items() if bound is not None},
+            "nullCount": {name: statistic.nulls for name, statistic in statistics.items()},
+        }
+    )
+
+
+def _lower(value: Any) -> Any:
+    return value[:_STATISTIC_LENGTH] if isinstance(value, str) else _plain(value)
+
+
+def _upper(value: Any) -> Any:
+    """A long text is cut and the greatest character put behind it, which is above whatever followed."""
+    if not isinstance(value, str) or len(value) <= _STATISTIC_LENGTH:
+        return _plain(value)
+    return None if value[_STATISTIC_LENGTH] == "\U0010ffff" else value[:_STATISTIC_LENGTH] + "\U0010ffff"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, _Millis):
+        try:
+            instant = _EPOCH + timedelta(milliseconds=value)
+        except OverflowError:
+            return None
+        return instant.isoformat(timespec="milliseconds") + "Z"
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value.isoformat() if isinstance(value, date) else value

@@ -1,0 +1,218 @@
+"""One table's Delta log: which files it names, and commits that never pass over anybody else's."""
+
+import logging
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, RemoveAction
+
+from contactlake.archive.storage import ObjectStore
+from contactlake.data_files import DataFile
+from contactlake.errors import StorageError
+from contactlake.tables.declaration import BUSINESS_DATE
+
+_log = logging.getLogger(__name__)
+
+APP = "contactlake"
+"""The application whose transaction versions fence the writes of older leases."""
+_CHECKPOINT_EVERY = 10
+_CREDENTIALS_SECONDS = 300
+"""So long an opened table keeps its credentials; boto3 renews them earlier than that before they expire."""
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+_STATUS = re.compile(r"\b([345]\d\d) [A-Z]")
+
+
+class CommitConflict(Exception):
+    """Another writer's commit came first: nothing was written."""
+
+
+@dataclass(frozen=True)
+class NamedFile:
+    """A file that a version of a table names; `least` and `greatest` by column, where there are statistics."""
+
+    path: str
+    size: int
+    rows: int | None
+    business_date: date | None
+    partition: dict[str, str | None]
+    least: dict[str, Any]
+    greatest: dict[str, Any]
+
+
+class DeltaLog:
+    """The log of the table at `path` below the store, as it was last seen."""
+
+    def __init__(self, store: ObjectStore, path: str) -> None:
+        """Raises `StorageError` where the table cannot be read, and `TableNotFoundError` where there is none."""
+        self._store, self._path = store, path
+        self.uri = f"{store.uri}/{path}"
+        if "%" in self.uri:  # deltalake would decode it in some places and not in others
+            raise StorageError(f"{store.uri} has a % in its name", "name another lake.root")
+        self._table, self._opened_at = self._opened(None), time.monotonic()
+
+    def _opened(self, version: int | None) -> DeltaTable:
+        with refusals(self.uri):
+            return DeltaTable(self.uri, version=version, storage_options=self._store.connection() or None)
+
+    def _at(self, version: int | None) -> DeltaTable:
+        if version is not None and version != self.version:
+            return self._opened(version)
+        return self._current
+
+    @property
+    def _current(self) -> DeltaTable:
+        """The table at the version last seen, opened anew where its credentials may be about to expire."""
+        if time.monotonic() - self._opened_at > _CREDENTIALS_SECONDS and self._store.connection():
+            self._table, self._opened_at = self._opened(self.version), time.monotonic()
+        return self._table
+
+    # --- reading ---
+
+    @property
+    def version(self) -> int:
+        return self._table.version()
+
+    def refresh(self) -> int:
+        """The newest version, which is the one last seen from now on."""
+        with refusals(self.uri):
+            self._current.update_incremental()
+        return self.version
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a file's rows are the table's rows as they stand: no deletion vectors, no mapped columns."""
+        return self._table.protocol().min_reader_version == 1
+
+    @property
+    def column_names(self) -> list[str]:
+        return [field.name for field in self._table.schema().fields]
+
+    def files(self, version: int | None = None) -> list[NamedFile]:
+        """What the last seen version, or `version`, consists of."""
+        with refusals(self.uri):
+            table = self._at(version)
+            rows = pa.table(table.get_add_actions(flatten=False)).to_pylist()
+        return [
+            NamedFile(
+                row["path"],
+                row["size_bytes"],
+                row["num_records"],
+                (row.get("partition") or {}).get(BUSINESS_DATE),
+                {name: _text(value) for name, value in (row.get("partition") or {}).items()},
+                row.get("min") or {},
+                row.get("max") or {},
+            )
+            for row in rows
+        ]
+
+    def rows(self, columns: Sequence[str], where: Any, version: int | None = None) -> pa.Table:
+        """The rows' `columns` for which the pyarrow expression `where` holds; all rows where it is None."""
+        with refusals(self.uri):
+            dataset = self._at(version).to_pyarrow_dataset()
+            return dataset.to_table(columns=list(columns), filter=where)
+
+    # --- writing ---
+
+    def last_transaction(self) -> int | None:
+        """The version of the last transaction of ours."""
+        with refusals(self.uri):
+            return self._current.transaction_version(APP)
+
+    def commit(self, added: Sequence[DataFile], removed: Sequence[NamedFile], transaction: int) -> int:
+        """Adds and removes files in one commit on top of the version last seen; returns the new version.
+
+        Raises `CommitConflict` where that is not the newest any more.
+        """
+        base, now = self._current, int(time.time() * 1000)
+        actions: list[AddAction | RemoveAction] = [
+            RemoveAction(file.path, True, now, size=file.size, partition_values=file.partition) for file in removed
+        ]
+        is_partitioned = bool(base.metadata().partition_columns)
+        for file in added:
+            partition = {BUSINESS_DATE: file.business_date} if is_partitioned else {}
+            actions.append(AddAction(file.path, file.size, partition, now, True, file.statistics))
+        with refusals(self.uri), _conflicts():
+            base.create_write_transaction(
+                actions,
+                mode="append",
+                schema=base.schema(),
+                partition_by=base.metadata().partition_columns,
+                commit_properties=_properties(transaction),
+                post_commithook_properties=_NO_HOOKS,
+            )
+        return self._committed()
+
+    def restore(self, version: int, transaction: int) -> int:
+        """Makes what the table was at `version` its newest version; returns that. Raises `CommitConflict`."""
+        with refusals(self.uri), _conflicts():
+            self._current.restore(
+                version, commit_properties=_properties(transaction), post_commithook_properties=_NO_HOOKS
+            )
+        return self._committed()
+
+    def _committed(self) -> int:
+        version = self.refresh()
+        if version % _CHECKPOINT_EVERY == 0:
+            # Our own doing rather than a hook's: a commit stands, whatever becomes of its checkpoint.
+            try:
+                with refusals(self.uri):
+                    self._table.create_checkpoint()
+            except StorageError as fault:
+                _log.warning("no checkpoint was made: %s", fault)
+        return version
+
+
+_NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+
+
+def _properties(transaction: int) -> CommitProperties:
+    return CommitProperties(max_commit_retries=0, app_transactions=[Transaction(APP, transaction)])
+
+
+def _text(value: Any) -> str | None:
+    """A partition's value as Delta writes it."""
+    return value.isoformat() if isinstance(value, (date, datetime)) else value
+
+
+@contextmanager
+def _conflicts() -> Iterator[None]:
+    try:
+        yield
+    except CommitFailedError as fault:
+        raise CommitConflict(str(fault)) from fault
+
+
+@contextmanager
+def refusals(uri: str) -> Iterator[None]:
+    """What fails within is a `StorageError` that names `uri`; a table that is not there passes, and a conflict."""
+    try:
+        yield
+    except (TableNotFoundError, CommitFailedError):
+        raise
+    except OSError as fault:
+        from contactlake.archive.s3_client import remedy  # a lake in a directory need not pay for boto3
+
+        said = str(fault)
+        code, status = _CODE.search(said), _STATUS.search(said)
+        if code or status:
+            name, number = code[1] if code else "unknown", int(status[1]) if status else 0
+            raise StorageError(f"{uri}: refused with {name} (HTTP {number})", remedy(name, number)) from None
+        raise StorageError(
+            f"{uri} cannot be reached: {_first_line(fault)}", "see that the place is there and may be read and written"
+        ) from None
+    except (DeltaError, ValueError) as fault:
+        raise StorageError(
+            f"{uri} cannot be read as a Delta table ({_first_line(fault)})", "restore it or name another lake.root"
+        ) from fault
+
+
+def _first_line(fault: Exception) -> str:
+    return str(fault).strip().splitlines()[0].removeprefix("Kernel error -> ")[:300]

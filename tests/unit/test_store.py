@@ -1,0 +1,522 @@
+"""The lake's tables, read back by Spark's own Delta: rows, statistics, fences, replaced dates."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from tests.s3_server import Bucket
+
+from contactlake import data_files, store
+from contactlake.archive.directory_store import DirectoryStore
+from contactlake.archive.storage import ObjectStore, S3Options, open_store
+from contactlake.data_files import DataFile, DataWriter
+from contactlake.delta_log import NamedFile
+from contactlake.errors import LakeHeld, StorageError
+from contactlake.feeds.arrow_schema import arrow_schema
+from contactlake.store import Lake
+from contactlake.tables.declaration import Column, Table, count, instant, text
+from contactlake.tables.declaration import date as date_column
+
+ZONE = "America/Chicago"
+DAY = date(2025, 3, 4)
+
+EVERYTHING = Table(
+    layer="silver",
+    name="everything",
+    description="One column of each type.",
+    key=("id",),
+    partition_by=("business_date",),
+    statistics=("id", "at", "day", "number", "ratio"),
+    columns=(
+        text("id", "Key."),
+        date_column("business_date", "Date."),
+        instant("at", "Instant."),
+        date_column("day", "Another date."),
+        count("number", "Number."),
+        Column("ordinal", "int", "Small number."),
+        Column("ratio", "double", "Ratio."),
+        Column("is_so", "boolean", "Truth."),
+        Column("raw", "binary", "Bytes."),
+        Column("names", "array<string>", "Texts."),
+        Column("instants", "map<string,timestamp>", "Instants by name."),
+        Column("steps", "array<struct<step:string,seconds:double,at:timestamp>>", "Records."),
+        Column("secret", "string", "Of a customer.", is_identifier=True),
+    ),
+)
+DATED = Table(
+    layer="silver",
+    name="dated",
+    description="Dated by an instant.",
+    key=("id",),
+    statistics=("at",),
+    dated_by="at",
+    columns=(text("id", "Key."), instant("at", "Instant."), count("number", "Number.")),
+)
+
+NOTHING: dict[str, Any] = dict.fromkeys(EVERYTHING.column_names)
+ROWS: list[dict[str, Any]] = [
+    {
+        "id": "ünï ✓ 😀",
+        "business_date": DAY,
+        "at": datetime(2025, 3, 4, 1, 2, 3, 456789, UTC),
+        "day": date(1899, 12, 31),
+        "number": -(2**62),
+        "ordinal": -7,
+        "ratio": 0.1,
+        "is_so": True,
+        "raw": b"\x00\xff",
+        "names": ["a", None, ""],
+        "instants": {"x": datetime(1969, 12, 31, 23, 59, 59, 999999, UTC)},
+        "steps": [{"step": "s", "seconds": 1.5, "at": datetime(1950, 1, 1, 0, 0, 0, 1, UTC)}],
+        "secret": "+15551234",
+    },
+    {**NOTHING, "id": "before", "business_date": DAY, "at": datetime(1960, 2, 29, 12, 0, 0, 1, UTC)},
+    {**NOTHING, "id": "empty", "business_date": DAY + timedelta(1), "names": [], "instants": {}, "steps": []},
+    {**NOTHING, "id": "undated", "ratio": float("nan")},
+]
+
+
+def make_lake(
+    spark: SparkSession, place: ObjectStore, number: int | None = 1, check: Callable[[], None] = lambda: None
+) -> Lake:
+    return Lake(spark, place, ZONE, number, check)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> DirectoryStore:
+    place = tmp_path / "a läke #1"  # what a place may be called
+    place.mkdir()
+    return DirectoryStore(place)
+
+
+@pytest.fixture
+def lake(spark: SparkSession, root: DirectoryStore) -> Lake:
+    made = make_lake(spark, root)
+    for table in (EVERYTHING, DATED):
+        made.create(table)
+    return made
+
+
+def by_delta(lake: Lake, table: Table) -> DataFrame:
+    return lake.spark.read.format("delta").load(lake.path(table))
+
+
+def listed(rows: DataFrame) -> list[str]:
+    return in_order(row.asDict(recursive=True) for row in rows.collect())
+
+
+def in_order(rows: Iterator[dict[str, Any]] | Sequence[dict[str, Any]]) -> list[str]:
+    """Rows in words: NaN equals itself, and naive instants, which are UTC, equal those that say so."""
+    return sorted(str(_plain(row)) for row in rows)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+    if isinstance(value, bytearray):
+        return bytes(value)
+    if isinstance(value, dict):
+        return {name: _plain(member) for name, member in value.items()}
+    return [_plain(member) for member in value] if isinstance(value, list) else value
+
+
+def frame(lake: Lake, table: Table, rows: Sequence[dict[str, Any]]) -> DataFrame:
+    return lake.spark.createDataFrame(pa.Table.from_pylist(list(rows), arrow_schema(table)))
+
+
+@pytest.fixture(params=["driver", "executors"])
+def few_rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways of writing a frame."""
+    if request.param == "executors":
+        monkeypatch.setattr(store, "_FEW_ROWS", -1)
+    return str(request.param)
+
+
+@pytest.fixture(params=["parquet", "delta"])
+def reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways of reading a frame."""
+    if request.param == "delta":
+        monkeypatch.setattr(store, "_FEW_FILES", -1)
+        monkeypatch.setattr(store, "_FEW_LOCAL_FILES", -1)
+    return str(request.param)
+
+
+# --- rows ---
+
+
+def test_rows_of_every_type_come_back_by_every_reader(lake: Lake, few_rows: str, reader: str) -> None:
+    lake.append(EVERYTHING, frame(lake, EVERYTHING, ROWS), len(ROWS))
+    assert listed(by_delta(lake, EVERYTHING)) == in_order(ROWS)
+    assert listed(lake.read(EVERYTHING)) == in_order(ROWS)
+    assert listed(lake.read_pinned(EVERYTHING, [DAY])) == in_order(ROWS[:2])
+    assert lake.read(EVERYTHING).schema.simpleString() == by_delta(lake, EVERYTHING).schema.simpleString()
+    read = lake.read_rows(EVERYTHING, EVERYTHING.column_names).to_pylist()
+    for row in read:
+        row["instants"] = None if row["instants"] is None else dict(row["instants"])
+    assert in_order(read) == in_order(ROWS)
+
+
+def test_rows_made_by_the_driver_are_the_same(lake: Lake) -> None:
+    lake.append_rows(EVERYTHING, ROWS)
+    lake.append_rows(EVERYTHING, [])
+    assert (lake.versions[EVERYTHING.path], lake.version(EVERYTHING)) == (1, 1)
+    assert listed(by_delta(lake, EVERYTHING)) == in_order(ROWS)
+    some = lake.read_rows(EVERYTHING, ["id"], (pc.field("business_date") == DAY) & (pc.field("number") < 0))
+    assert some.to_pylist() == [{"id": "ünï ✓ 😀"}]
+    lake.overwrite_rows(EVERYTHING, ROWS[:1])
+    assert listed(by_delta(lake, EVERYTHING)) == in_order(ROWS[:1])
+    lake.overwrite(EVERYTHING, frame(lake, EVERYTHING, []))
+    assert listed(by_delta(lake, EVERYTHING)) == []
+
+
+def test_a_table_that_is_not_there_or_is_empty_has_no_rows(lake: Lake, spark: SparkSession, tmp_path: Path) -> None:
+    elsewhere = Lake(spark, DirectoryStore(tmp_path), ZONE)
+    for each in (lake, elsewhere):
+        assert each.read(EVERYTHING).collect() == []
+        assert each.read_rows(EVERYTHING, ["id"]).num_rows == 0
+        assert each.is_new(EVERYTHING)
+    assert (lake.version(EVERYTHING), elsewhere.version(EVERYTHING)) == (0, None)
+    with pytest.raises(RuntimeError, match="reading only"):
+        elsewhere.append_rows(EVERYTHING, ROWS)
+
+
+def test_spark_and_the_lake_write_in_turn(lake: Lake) -> None:
+    lake.append_rows(EVERYTHING, ROWS[:2])
+    frame(lake, EVERYTHING, ROWS[2:]).write.format("delta").mode("append").save(lake.path(EVERYTHING))
+    lake.version(EVERYTHING)
+    assert listed(lake.read(EVERYTHING)) == in_order(ROWS)
+    changed = {**ROWS[0], "number": 1}
+    lake.merge(EVERYTHING, frame(lake, EVERYTHING, [changed]))
+    rows = [changed, *ROWS[1:]]
+    assert listed(lake.read(EVERYTHING)) == listed(by_delta(lake, EVERYTHING)) == in_order(rows)
+    read = lake.read_rows(EVERYTHING, ["at"]).column("at").drop_null().to_pylist()  # Spark writes instants as INT96
+    assert sorted(read) == sorted(row["at"] for row in rows if row["at"])
+    lake.append_rows(EVERYTHING, ROWS[:1])
+    lake.spark.sql(f"RESTORE TABLE delta.`{lake.path(EVERYTHING)}` TO VERSION AS OF 3")
+    lake.version(EVERYTHING)
+    assert listed(lake.read(EVERYTHING)) == in_order(rows)
+    lake.restore(EVERYTHING, 1)
+    assert listed(by_delta(lake, EVERYTHING)) == listed(lake.read(EVERYTHING)) == in_order(ROWS[:2])
+    assert listed(lake.read(EVERYTHING, 3)) == in_order(rows)
+
+
+def test_a_table_with_deletion_vectors_is_read_and_not_written(lake: Lake) -> None:
+    lake.append_rows(DATED, [{"id": f"{number}"} for number in range(3)])
+    lake.spark.sql(f"ALTER TABLE delta.`{lake.path(DATED)}` SET TBLPROPERTIES ('delta.enableDeletionVectors' = 'true')")
+    lake.spark.sql(f"DELETE FROM delta.`{lake.path(DATED)}` WHERE id = '1'")
+    lake.version(DATED)
+    assert sorted(row["id"] for row in lake.read(DATED).collect()) == ["0", "2"]
+    assert sorted(lake.read_rows(DATED, ["id"], pc.field("id") > "0")["id"].to_pylist()) == ["2"]
+    with pytest.raises(StorageError, match="features"):
+        lake.append_rows(DATED, [{"id": "3"}])
+
+
+def test_checkpoints_are_made_and_understood(lake: Lake, root: DirectoryStore) -> None:
+    rows = [{**ROWS[0], "id": f"{number}"} for number in range(21)]
+    for row in rows:
+        lake.append_rows(EVERYTHING, [row])
+    checkpoints = [info.key for info in root.list(f"{EVERYTHING.path}/_delta_log/") if "checkpoint.parquet" in info.key]
+    assert [key[-len("10.checkpoint.parquet") :][:2] for key in checkpoints] == ["10", "20"]
+    assert listed(by_delta(lake, EVERYTHING)) == in_order(rows)
+    later = make_lake(lake.spark, root)
+    with pytest.raises(RuntimeError, match="later lease"):  # the fence stands in the checkpoint, too
+        later.append_rows(EVERYTHING, rows)
+    assert len(make_lake(lake.spark, root, None).read(EVERYTHING).collect()) == 21
+
+
+def test_a_place_that_delta_would_take_for_another_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="%"):
+        make_lake(spark, DirectoryStore(tmp_path / "a%20lake")).version(DATED)
+
+
+# --- files and statistics ---
+
+
+def actions(root: DirectoryStore, table: Table, version: int) -> list[dict[str, Any]]:
+    lines = root.read(f"{table.path}/_delta_log/{version:020d}.json").decode().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_statistics_are_of_declared_columns_alone_and_hide_no_row(lake: Lake, root: DirectoryStore) -> None:
+    long = "x" * 31 + "😀" + "tail"
+    rows: list[dict[str, Any]] = [
+        {**NOTHING, "id": long, "business_date": DAY, "at": datetime(1969, 12, 31, 23, 59, 59, 999999, UTC)},
+        {**NOTHING, "id": "x" * 32 + "\U0010ffff!", "business_date": DAY + timedelta(1), "ratio": float("nan")},
+        {**NOTHING, "id": "a", "business_date": DAY, "number": 3, "at": datetime(2025, 3, 4, 1, 0, 0, 1, UTC)},
+    ]
+    lake.append_rows(EVERYTHING, rows)
+    added = [action["add"] for action in actions(root, EVERYTHING, 1) if "add" in action]
+    first, second = (json.loads(add["stats"]) for add in sorted(added, key=lambda add: str(add["path"])))
+    assert first == {
+        "numRecords": 2,
+        "minValues": {"id": "a", "at": "1969-12-31T23:59:59.999Z", "number": 3},
+        "maxValues": {"id": long[:32] + "\U0010ffff", "at": "2025-03-04T01:00:00.001Z", "number": 3},
+        "nullCount": {"id": 0, "at": 0, "day": 2, "number": 1, "ratio": 2},
+    }
+    assert second["minValues"] == {"id": "x" * 32}
+    assert second["maxValues"] == {}
+    delta = by_delta(lake, EVERYTHING)
+    for row in rows:
+        assert delta.where(delta.id == row["id"]).count() == 1
+        assert delta.where((delta.id >= row["id"]) & (delta.id <= row["id"])).count() == 1
+    for row in (rows[0], rows[2]):
+        assert delta.where(delta["at"] == row["at"]).count() == 1
+        assert delta.where(delta["at"] > row["at"] - timedelta(microseconds=1)).count() >= 1
+    assert delta.where("isnan(ratio)").count() == 1
+
+
+def test_files_are_as_declared(lake: Lake, root: DirectoryStore) -> None:
+    lake.append_rows(EVERYTHING, ROWS)
+    paths = [info.key for info in root.list(f"{EVERYTHING.path}/") if info.key.endswith(".parquet")]
+    assert sorted({Path(path).parent.name for path in paths}) == [
+        "business_date=2025-03-04",
+        "business_date=2025-03-05",
+        "business_date=__HIVE_DEFAULT_PARTITION__",
+    ]
+    footer = pq.read_metadata(root.root / paths[0])
+    assert footer.row_group(0).column(0).compression == "SNAPPY"
+    schema = pq.read_schema(root.root / paths[0])
+    assert schema.names == [name for name in EVERYTHING.column_names if name != "business_date"]
+    assert schema.field("at").type == pa.timestamp("us", "UTC")
+    leaves = {footer.row_group(0).column(n).path_in_schema: footer.row_group(0).column(n) for n in range(15)}
+    assert (leaves["id"].is_stats_set, leaves["secret"].is_stats_set) == (True, False)
+
+
+def test_a_writer_rolls_files_and_holds_little(root: DirectoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data_files, "_ROW_GROUP_BYTES", 4_000)
+    monkeypatch.setattr(data_files, "_FILE_BYTES", 20_000)
+    writer = DataWriter.of(DATED, root, ZONE)
+    start = datetime(2025, 3, 4, 12, tzinfo=UTC)
+    tables = [
+        pa.Table.from_pylist(
+            [{"id": f"{n:010d}", "at": start + timedelta(days=n % 3), "number": n} for n in range(first, first + 50)],
+            writer.schema,
+        )
+        for first in range(0, 5_000, 50)
+    ]
+    files = writer.write(tables)
+    assert sum(file.rows for file in files) == 5_000
+    assert {file.business_date for file in files} == {"2025-03-04", "2025-03-05", "2025-03-06"}
+    assert len(files) > 5
+    groups = []
+    for file in files:
+        footer = pq.read_metadata(root.root / DATED.path / file.path)
+        assert footer.num_rows == file.rows
+        groups.append(footer.num_row_groups)
+    assert max(groups) > 2
+
+
+def test_executors_write_few_files_per_date(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_FEW_ROWS", -1)
+    rows = [{**NOTHING, "id": f"{n}", "business_date": DAY + timedelta(n % 3)} for n in range(300)]
+    lake.append(EVERYTHING, frame(lake, EVERYTHING, rows).repartition(8))
+    assert len(by_delta(lake, EVERYTHING).inputFiles()) == 3
+
+
+# --- fences ---
+
+
+def test_an_older_lease_cannot_commit(lake: Lake, spark: SparkSession, root: DirectoryStore) -> None:
+    lake.append_rows(DATED, [{"id": "1"}])
+    later = make_lake(spark, root, 2)
+    later.append_rows(DATED, [{"id": "2"}])
+    held = LakeHeld("the lease was lost", "run again")
+    checks: list[str] = []
+
+    def lost() -> None:
+        checks.append("asked")
+        if len(checks) > 1:
+            raise held
+
+    stale = make_lake(spark, root, 1, lost)
+    with pytest.raises(LakeHeld):
+        stale.append_rows(DATED, [{"id": "3"}])
+    with pytest.raises(StorageError, match="by somebody else"):  # it has not seen the other's commit
+        lake.append_rows(DATED, [{"id": "3"}])
+    writes: list[Callable[[], None]] = [
+        lambda: lake.append_rows(DATED, [{"id": "3"}]),
+        lambda: lake.overwrite_rows(DATED, []),
+        lambda: lake.restore(DATED, 0),
+        lambda: lake.merge(DATED, frame(lake, DATED, [{"id": "3"}])),
+    ]
+    for write in writes:
+        lake.version(DATED)
+        with pytest.raises(RuntimeError, match=r"later lease|no new version"):
+            write()
+    assert [row["id"] for row in by_delta(lake, DATED).orderBy("id").collect()] == ["1", "2"]
+    assert lake.version(DATED) == 2
+
+
+def test_a_lease_that_is_lost_writes_nothing(spark: SparkSession, lake: Lake, root: DirectoryStore) -> None:
+    def lost() -> None:
+        raise LakeHeld("the lease was lost", "run again")
+
+    writes: list[Callable[[Lake], None]] = [
+        lambda held: held.append_rows(DATED, [{"id": "1"}]),
+        lambda held: held.restore(DATED, 0),
+        lambda held: held.merge(DATED, frame(lake, DATED, [{"id": "1"}])),
+    ]
+    for write in writes:
+        with pytest.raises(LakeHeld):
+            write(make_lake(spark, root, 3, lost))
+    assert lake.version(DATED) == 0
+
+
+def test_a_table_with_other_columns_is_not_written(spark: SparkSession, lake: Lake, root: DirectoryStore) -> None:
+    other = replace(DATED, columns=(*DATED.columns, text("more", "More.")))
+    with pytest.raises(StorageError, match="other columns"):
+        lake.append_rows(other, [{"id": "1"}])
+    root.write(f"{DATED.path}/_delta_log/{1:020d}.json", b"{broken")
+    with pytest.raises(StorageError, match="silver/dated cannot be read as a Delta table"):
+        make_lake(spark, root).version(DATED)
+
+
+def test_expected_versions_are_seen_to(lake: Lake, spark: SparkSession, root: DirectoryStore) -> None:
+    for number in range(3):
+        lake.append_rows(DATED, [{"id": f"{number}"}])
+    for expected in (0, 2, 3, 4):
+        other = make_lake(spark, root, None)
+        other.expect({DATED.path: expected})
+        assert other.version(DATED) == 3
+        assert other.read(DATED).count() == 3
+
+
+# --- replaced dates ---
+
+
+def row(name: str, day: date, number: int = 0) -> dict[str, Any]:
+    return {**NOTHING, "id": name, "business_date": day, "number": number, "instants": {"x": None}}
+
+
+def test_dates_of_a_partitioned_table_are_replaced(lake: Lake, few_rows: str) -> None:
+    days = [DAY + timedelta(number) for number in range(3)]
+    old = [row("a", days[0]), row("b", days[1]), row("c", days[2]), row("none", None)]  # type: ignore[arg-type]
+    assert lake.replace_dates(EVERYTHING, frame(lake, EVERYTHING, old[:1]), days[:1]) == days[:1]
+    assert lake.replace_dates(EVERYTHING, frame(lake, EVERYTHING, []), days[1:]) == []
+    lake.append_rows(EVERYTHING, old[1:])
+    version = lake.version(EVERYTHING)
+    same = frame(lake, EVERYTHING, old[:3])
+    assert lake.replace_dates(EVERYTHING, same, days) == []
+    assert lake.version(EVERYTHING) == version
+    new = [row("a", days[0]), row("b", days[1], 1), row("bb", days[1]), row("elsewhere", date(2020, 1, 1))]
+    assert lake.replace_dates(EVERYTHING, frame(lake, EVERYTHING, new), days) == days[1:]
+    assert lake.version(EVERYTHING) == (version or 0) + 1
+    assert listed(by_delta(lake, EVERYTHING)) == in_order([*new[:3], old[3]])
+    assert listed(lake.read(EVERYTHING, dates=days[:1])) == in_order(new[:1])
+
+
+def local(day: date, hour: int, minute: int = 0, second: int = 0, zone: str = ZONE) -> datetime:
+    return datetime(day.year, day.month, day.day, hour, minute, second, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
+def test_dates_of_a_table_dated_by_an_instant_are_replaced(lake: Lake, root: DirectoryStore, few_rows: str) -> None:
+    spring = date(2025, 3, 9)  # a day of 23 hours
+    days = [spring - timedelta(1), spring, spring + timedelta(1)]
+    old: list[dict[str, Any]] = [
+        {"id": "last of the day before", "at": local(days[0], 23, 59, 59), "number": 0},
+        {"id": "first", "at": local(spring, 0), "number": 0},
+        {"id": "last", "at": local(spring, 23, 59, 59), "number": 0},
+        {"id": "first of the next", "at": local(days[2], 0), "number": 0},
+        {"id": "at no time", "at": None, "number": 0},
+    ]
+    # Files that hold several dates each, as Spark may have written them.
+    frame(lake, DATED, old[:3]).coalesce(1).write.format("delta").mode("append").save(lake.path(DATED))
+    frame(lake, DATED, old[3:]).coalesce(1).write.format("delta").mode("append").save(lake.path(DATED))
+    lake.version(DATED)
+    new = [{"id": "first", "at": local(spring, 0), "number": 1}, old[2]]
+    assert lake.replace_dates(DATED, frame(lake, DATED, old[1:3]), [spring]) == []
+    assert lake.replace_dates(DATED, frame(lake, DATED, new), days[:2]) == days[:2]
+    assert listed(by_delta(lake, DATED)) == in_order([*new, *old[3:]])
+    assert lake.replace_dates(DATED, frame(lake, DATED, old[:1]), days[:1]) == days[:1]
+    assert listed(by_delta(lake, DATED)) == in_order([old[0], *new, *old[3:]])
+    # Now that each date has its own files, the others stay untouched.
+    lake.replace_dates(DATED, frame(lake, DATED, []), [spring])
+    removed = [action["remove"] for action in actions(root, DATED, lake.version(DATED) or 0) if "remove" in action]
+    assert len(removed) == 1
+    assert listed(by_delta(lake, DATED)) == in_order([old[0], *old[3:]])
+
+
+@pytest.mark.parametrize("zone", ["America/St_Johns", "America/Sao_Paulo", "Asia/Beirut", "Pacific/Apia"])
+def test_a_date_holds_the_instants_that_spark_dates_so(spark: SparkSession, zone: str) -> None:
+    """Through years in which these clocks were turned at midnight, or a day was left out."""
+    spark.range(0, 3 * 366 * 48).selectExpr(
+        "timestamp_seconds(1262304000 + id * 1800 + 60) as at",
+        f"to_date(from_utc_timestamp(timestamp_seconds(1262304000 + id * 1800 + 60), '{zone}')) as day",
+    ).createOrReplaceTempView("instants")
+    rows = spark.sql("select day, min(at) as first, max(at) as last from instants group by day").collect()
+    for found in rows:
+        start, end = store._span(found["day"], zone)
+        assert start <= found["first"].astimezone(UTC)
+        assert found["last"].astimezone(UTC) < end
+
+
+def test_files_without_statistics_count_as_overlapping() -> None:
+    table = DATED
+    with pytest.raises(ValueError, match="must be in statistics"):
+        replace(table, statistics=())
+    with pytest.raises(ValueError, match="is no timestamp"):
+        replace(table, dated_by="number")
+    unknown = NamedFile("x", 1, None, None, {}, {}, {})
+    assert store._overlaps(unknown, "at", [])
+
+
+# --- S3 ---
+
+
+def test_a_lake_on_s3(spark: SparkSession, s3_bucket: Bucket, monkeypatch: pytest.MonkeyPatch, few_rows: str) -> None:
+    for key, value in {
+        "fs.s3a.endpoint": s3_bucket.options.endpoint or "",
+        "fs.s3a.path.style.access": "true",
+        "fs.s3a.endpoint.region": "us-east-1",
+    }.items():
+        spark.conf.set(key, value)
+    place = open_store(f"{s3_bucket.uri}/some/lake", s3_bucket.options)
+    lake = make_lake(spark, place)
+    lake.create(EVERYTHING)
+    lake.append(EVERYTHING, frame(lake, EVERYTHING, ROWS), len(ROWS))
+    assert listed(by_delta(lake, EVERYTHING)) == listed(lake.read(EVERYTHING)) == in_order(ROWS)
+    assert lake.read_rows(EVERYTHING, ["id"]).num_rows == len(ROWS)
+    other = make_lake(spark, place, 2)
+    monkeypatch.setattr("contactlake.delta_log._CREDENTIALS_SECONDS", -1)  # opened anew each time
+    other.append_rows(EVERYTHING, ROWS[:1])
+    other.restore(EVERYTHING, 1)
+    with pytest.raises(StorageError, match="by somebody else"):
+        lake.append_rows(EVERYTHING, ROWS)
+    assert listed(by_delta(lake, EVERYTHING)) == in_order(ROWS)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-and-never-shown")
+    with pytest.raises(StorageError, match="SignatureDoesNotMatch") as raised:
+        make_lake(spark, place).version(EVERYTHING)
+    assert "wrong-and-never-shown" not in str(raised.value)
+
+
+def test_how_delta_finds_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
+    on_aws = open_store("s3://bucket/x", S3Options(region="eu-central-1")).connection()
+    assert on_aws == {
+        "aws_access_key_id": "key",
+        "aws_secret_access_key": "secret",
+        "aws_session_token": "token",
+        "aws_region": "eu-central-1",
+        "aws_conditional_put": "etag",
+        "aws_virtual_hosted_style_request": "true",
+    }
+    elsewhere = open_store("s3://bucket/x", S3Options("https://s3.example.com", region="x")).connection()
+    assert elsewhere["aws_endpoint"] == "https://bucket.s3.example.com"
+    by_path = open_store("s3://bucket/x", S3Options("http://10.0.0.1:8333")).connection()
+    assert (by_path["aws_endpoint"], by_path["aws_allow_http"]) == ("http://10.0.0.1:8333", "true")
+    assert by_path["aws_virtual_hosted_style_request"] == "false"
+
+
+def test_a_manifest_row_is_a_data_file() -> None:
+    assert data_files.MANIFEST.names == list(DataFile.__dataclass_fields__)
