@@ -18,7 +18,7 @@ from contactlake.tables.events import CONNECT_CONTACT
 from contactlake.tables.gold import HANDLE_DAILY, RECONCILIATION_DAILY
 from contactlake.tables.ops import INGEST_COUNT, INGESTED_OBJECT, QUALITY_RESULT, QUARANTINE, RUN
 
-CONTACTS = Path(__file__).parents[1] / "golden" / "contacts"
+CONTACTS = Path(__file__).parents[1] / "data" / "contacts"
 
 
 @pytest.fixture
