@@ -116,7 +116,7 @@ def read_landed(lake: Lake, landed: Landed, table: Table) -> DataFrame:
     schema = cast(StructType, StructType.fromDDL(table.schema_ddl))
     if table is not QUARANTINE:
         schema = StructType([*schema.fields, StructField(VERSION_COLUMN, TimestampType())])
-    return lake.spark.read.schema(schema).parquet(*landed.files[table.path])
+    return lake.in_few_tasks(lake.spark.read.schema(schema).parquet(*landed.files[table.path]))
 
 
 def transcripts_wanted(lake: Lake, landed: Landed) -> list[str]:

@@ -61,7 +61,7 @@ from contactlake.tables.ops import INGESTED_OBJECT
 log = logging.getLogger("contactlake.run")
 
 JOBS = ("ingest", "reconcile", "measure", "daily")
-_LITTLE_BYTES = 256 << 20
+_LITTLE_BYTES = 32 << 20
 LANDING = "_landing"
 """Below the lake's root: what the executors laid down for the run that is under way."""
 
@@ -154,7 +154,8 @@ class Run:
                 if self._request.job in ("ingest", "daily"):
                     with self._step("list the archive"):
                         self._listed = self._list(last)
-                with for_little(spark) if self._is_little() else nullcontext():
+                self._lake.is_little = self._is_little()
+                with for_little(spark) if self._lake.is_little else nullcontext():
                     self._run_steps()
             except BaseException:
                 self._give_up()

@@ -41,19 +41,27 @@ def get_session(configuration: Configuration, name: str) -> SparkSession:
     return spark
 
 
-_FOR_LITTLE = {"spark.sql.adaptive.enabled": "false", "spark.sql.shuffle.partitions": "2"}
-"""Adaptive execution plans anew after every stage: with little data that takes longer than the stages themselves."""
+_FOR_LITTLE = {
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.shuffle.partitions": "1",
+    "spark.sql.leafNodeDefaultParallelism": "1",
+    "spark.sql.files.minPartitionNum": "1",
+}
+"""With little data a query's tasks and stages take longer to hand out than to run: one task does it all. Adaptive
+execution would plan anew after every stage."""
 
 
 @contextmanager
 def for_little(spark: SparkSession) -> Iterator[None]:
     """Settings for data that a single core reads in seconds; what the session had is put back at the end."""
-    before = {key: spark.conf.get(key) for key in _FOR_LITTLE}
+    before = {key: spark.conf.get(key, None) for key in _FOR_LITTLE}
     for key, value in _FOR_LITTLE.items():
         spark.conf.set(key, value)
     try:
         yield
     finally:
         for key, old in before.items():
-            if old is not None:
+            if old is None:
+                spark.conf.unset(key)
+            else:
                 spark.conf.set(key, old)

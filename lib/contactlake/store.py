@@ -67,6 +67,8 @@ class Lake:
         self._writes = count(1)
         self._logs: dict[str, DeltaLog] = {}
         self._expected: dict[str, int] = {}
+        self.is_little = False
+        """Whether all that is read is so little that one task does best: no query then moves rows between tasks."""
         self.versions: dict[str, int] = {}
         """Per table that was touched, the version that this run last saw or wrote."""
 
@@ -181,7 +183,7 @@ class Lake:
         if log is None:
             return self._no_rows(table)
         files = [file for file in log.files(version) if dates is None or file.business_date in dates]
-        rows = self._of_files(table, log, files, version)
+        rows = self.in_few_tasks(self._of_files(table, log, files, version))
         return rows if dates is None or not table.partition_by else rows.where(F.col(BUSINESS_DATE).isin(list(dates)))
 
     def read_pinned(self, table: Table, dates: Sequence[date] | None = None) -> DataFrame:
@@ -200,8 +202,12 @@ class Lake:
         rows = self.read(table).toArrow()
         return (rows if where is None else rows.filter(where)).select(list(columns)).cast(schema)
 
+    def in_few_tasks(self, rows: DataFrame) -> DataFrame:
+        """`rows`, in one task where there is little."""
+        return rows.coalesce(1) if self.is_little else rows
+
     def _no_rows(self, table: Table) -> DataFrame:
-        return self.spark.createDataFrame([], table.schema_ddl)
+        return self.in_few_tasks(self.spark.createDataFrame([], table.schema_ddl))
 
     def _of_files(self, table: Table, log: DeltaLog, files: Sequence[NamedFile], version: int | None) -> DataFrame:
         """The rows of `files`, or, where Delta's own reader serves better, all rows of `version`."""
@@ -364,7 +370,7 @@ class Lake:
         """Writes `rows` as files that no commit names yet."""
         writer = DataWriter.of(table, self.store, self._timezone)
         rows = rows.select(*table.column_names)
-        if number is not None and number <= _FEW_ROWS:
+        if self.is_little or (number is not None and number <= _FEW_ROWS):
             return writer.write([rows.toArrow()])
         if writer.dated_by is not None:
             # Few tasks per date, else each of them writes a file of each date: as Spark sees fit by their size.
