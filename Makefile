@@ -58,6 +58,8 @@ demo: java $(INSTALLED) ## Invent two days at a contact centre, run the daily jo
 	@echo "- Open build/lake/data_docs/index.html: what was checked before these figures were published."
 	@echo "- See the same with pictures, in build/01_daily_kpis.html:"
 	@echo "    $(BIN)/jupyter nbconvert --execute --to html --output-dir build notebooks/01_daily_kpis.ipynb"
+	@echo "- Take any KPI table together by week, month, queue, agent:"
+	@echo "    $(BIN)/contactlake show agent_daily --config $(DEMO_CONFIG) --by week,agent"
 	@echo "- Run the job again: nothing is new, and no table changes:"
 	@echo "    $(BIN)/contactlake daily --config $(DEMO_CONFIG) --as-of $(DEMO_AS_OF)"
 	@echo "- Read README.md and docs/: your own archive, the tables, the KPIs."
