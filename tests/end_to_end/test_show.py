@@ -52,7 +52,8 @@ Show = Callable[..., Said]
 
 @pytest.fixture
 def show(spark: SparkSession, demo: Demo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Show:
-    """The command in the tests' own session, in the demo's folder or another."""
+    """The command in the tests' own session, in the demo's folder or another, where nothing says how wide to print."""
+    monkeypatch.delenv("COLUMNS", raising=False)
 
     def shown(*arguments: str, folder: Path = demo.folder) -> Said:
         monkeypatch.chdir(folder)
