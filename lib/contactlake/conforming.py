@@ -7,7 +7,6 @@ from functools import partial
 
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.business_dates import date_of
 from contactlake.concurrency import concurrently
@@ -17,7 +16,6 @@ from contactlake.conform.dispositions import dispositions
 from contactlake.conform.interactions import interactions
 from contactlake.conform.messages import messages
 from contactlake.conform.queue_visits import contact_visits, interaction_visits
-from contactlake.conform.symbee import business_date
 from contactlake.evidence import Evidence
 from contactlake.reconciliation import (
     ReconciliationRules,
@@ -95,21 +93,12 @@ def conformed_rows(
     }
 
 
-def dated(table: Table, rows: DataFrame, dates: Sequence[date], timezone: str) -> DataFrame:
-    """The rows of `table` that belong to `dates`."""
-    day = F.col("business_date") if table.dated_by == BUSINESS_DATE else business_date(table.dated_by, timezone)
-    return rows.where(day.isin(list(dates)))
-
-
 def write_conformed(
     lake: Lake, evidence: Evidence, told: Told, dates: Sequence[date], rules: ReconciliationRules
 ) -> None:
     """Recomputes the conformed tables' rows of `dates`."""
     whole = conformed_rows(evidence, told, lake.read(AGENT), rules)
-    concurrently(
-        partial(lake.replace_dates, table, dated(table, rows, dates, rules.timezone), dates)
-        for table, rows in whole.items()
-    )
+    concurrently(partial(lake.replace_dates, table, rows, dates) for table, rows in whole.items())
 
 
 def open_dates(lake: Lake, dates: Sequence[date], timezone: str) -> list[date]:

@@ -12,6 +12,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.business_dates import spans
+from contactlake.conform.agent_time import IS_LOGIN
 from contactlake.conform.interactions import media_key
 from contactlake.conform.symbee import symbee_environment
 from contactlake.feeds.connect import CONTACT_ENDS
@@ -33,7 +34,6 @@ NAMES: dict[Table, tuple[str, ...]] = {
 }
 """Per table, the ids by which its rows belong together: in a pair, a conversation, a leg."""
 
-_IS_LOGIN = "event_type = 'LOGIN'"
 _CONTACT_END = f"coalesce({', '.join(CONTACT_ENDS)})"
 COUNTED_AT: dict[Table, tuple[str, ...]] = {
     SYMBEE_INTERACTION: ("completed_at",),
@@ -74,6 +74,11 @@ def lies_in(instant: Column, dates: Collection[date], timezone: str) -> Column:
     return any_of((instant >= F.lit(start)) & (instant < F.lit(end)) for start, end in spans(dates, timezone))
 
 
+def _overlaps(first: str, last: str, dates: Collection[date], timezone: str) -> Column:
+    """Whether the time from `first` to `last` touches one of `dates`, roughly: no more than hours beyond them."""
+    return any_of((F.col(first) < F.lit(end)) & (F.col(last) >= F.lit(start)) for start, end in spans(dates, timezone))
+
+
 def gather(
     lake: Lake, dates: Sequence[date], pending: Collection[date], timezone: str, heartbeat_timeout_minutes: int
 ) -> Evidence:
@@ -86,19 +91,14 @@ def gather(
             tables[SYMBEE_WORK_CODE],
             tables[SYMBEE_TRANSCRIPT],
             tables[SYMBEE_AGENT_EVENT],
-            tables[SYMBEE_AGENT_EVENT].where(_IS_LOGIN),
+            tables[SYMBEE_AGENT_EVENT].where(IS_LOGIN),
             tables[SYMBEE_USER_USAGE],
         )
 
     def dated(table: Table) -> DataFrame:
         return tables[table].where(any_of(lies_in(F.expr(instant), dates, timezone) for instant in COUNTED_AT[table]))
 
-    spoken = tables[SYMBEE_TRANSCRIPT].where(
-        any_of(
-            (F.col("first_message_at") < F.lit(end)) & (F.col("last_message_at") >= F.lit(start))
-            for start, end in spans(dates, timezone)
-        )
-    )
+    spoken = tables[SYMBEE_TRANSCRIPT].where(_overlaps("first_message_at", "last_message_at", dates, timezone))
     naming = tables[SYMBEE_INTERACTION].join(
         spoken.select(F.col("media_key").alias("spoken_key")), media_key() == F.col("spoken_key"), "left_semi"
     )
@@ -179,12 +179,7 @@ def _sessions(
     told = events.where(lies_in(F.col("current_state_at"), doubtful, timezone)).select(
         "company_id", "environment", "username", "agent_session_id", F.col("current_state_at").alias("since")
     )
-    known = lake.read(AGENT_SESSION).where(
-        any_of(
-            (F.col("started_at") < F.lit(end)) & (F.col("ended_at") >= F.lit(start))
-            for start, end in spans(doubtful, timezone)
-        )
-    )
+    known = lake.read(AGENT_SESSION).where(_overlaps("started_at", "ended_at", doubtful, timezone))
     wanted = (
         told.select(
             symbee_environment().alias("environment"),
@@ -217,6 +212,6 @@ def _sessions(
     )
     return (
         events.join(sessions, is_same_session, "left_semi"),
-        events.where(_IS_LOGIN).join(agents, is_same_agent & is_since, "left_semi"),
+        events.where(IS_LOGIN).join(agents, is_same_agent & is_since, "left_semi"),
         used.select(*usage.columns),
     )

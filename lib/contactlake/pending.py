@@ -13,7 +13,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from contactlake.conform.agent_time import SESSION, agent_time
+from contactlake.conform.agent_time import IS_LOGIN, SESSION, agent_time
 from contactlake.conform.interactions import media_key
 from contactlake.conform.symbee import business_date, symbee_environment
 from contactlake.evidence import COUNTED_AT, NAMES, closure, holding, ids_of, transcripts_of
@@ -182,7 +182,7 @@ def _session_dates(lake: Lake, changed: Changes, timezone: str) -> list[DataFram
         return rows.join(agents, is_theirs, "left_semi")
 
     events = after(SYMBEE_AGENT_EVENT)
-    logins = events.where("event_type = 'LOGIN'")
+    logins = events.where(IS_LOGIN)
     sessions = agent_time(events, logins, after(SYMBEE_USER_USAGE), _ANY_CLOCK).sessions
     will_be = sessions.select(*SESSION, F.struct("started_at", "ended_at", "ended_by").alias("will_be"))
     was = (

@@ -19,7 +19,7 @@ from contactlake.concurrency import concurrently
 from contactlake.conform.agent_time import SESSION, session_events
 from contactlake.conform.interactions import handle_ms
 from contactlake.conform.symbee import business_date
-from contactlake.conforming import Told, dated
+from contactlake.conforming import Told
 from contactlake.errors import ConfigurationError
 from contactlake.evidence import Evidence
 from contactlake.kpi import KPIS
@@ -119,8 +119,8 @@ def _dated(lake: Lake, table: Table, dates: Sequence[date], timezone: str) -> Da
     """The rows of `table` that belong to `dates`, with their business_date."""
     if table.dated_by == BUSINESS_DATE:
         return lake.read_pinned(table, dates)
-    rows = dated(table, lake.read_pinned(table), dates, timezone)
-    return rows.withColumn(BUSINESS_DATE, business_date(table.dated_by, timezone))
+    rows = lake.read_pinned(table).withColumn(BUSINESS_DATE, business_date(table.dated_by, timezone))
+    return rows.where(F.col(BUSINESS_DATE).isin(list(dates)))
 
 
 def candidates(

@@ -274,19 +274,19 @@ class Lake:
             raise RuntimeError(f"a write to {self.path(table)} left no new version")
 
     def replace_dates(self, table: Table, rows: DataFrame, dates: Sequence[date]) -> list[date]:
-        """Makes `rows` all of the table's rows of `dates`, and returns the dates that this changed.
+        """Makes the rows of `dates` all that the table has of these dates; returns the dates that this changed.
 
-        Dates whose rows are equal already are not written, so a run that changes nothing leaves the table's version as
-        it was.
+        `rows` of other dates are left aside. Dates whose rows are equal already are not written, so a run that changes
+        nothing leaves the table's version as it was.
         """
         if not dates:
             return []
         log = self._writable(table)
         day = self._day(table)
         old = self._files_of(table, log.files(), dates)
-        rows = rows.select(*table.column_names)
+        rows = rows.select(*table.column_names).where(day.isin(list(dates)))
         if not old:
-            added = self._lay_down(table, rows.where(day.isin(list(dates))))
+            added = self._lay_down(table, rows)
             self._commit(table, log, added, [])
             return sorted({date.fromisoformat(file.business_date) for file in added if file.business_date})
         rows = rows.localCheckpoint()  # looked at, then written

@@ -10,11 +10,13 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.conform.contacts import milliseconds_between
-from contactlake.conform.symbee import symbee_environment
+from contactlake.conform.symbee import date_begins, symbee_environment
 from contactlake.tables.conformed import AGENT_SESSION, AGENT_STATE, FOCUS_INTERVAL
 
 SESSION = ("environment", "agent", "session_id")
 _AGENT = ("environment", "agent")
+IS_LOGIN = "event_type = 'LOGIN'"
+"""Which agent events are logins, in Spark SQL."""
 _STILL_OPEN_HOURS = 24
 """A session without an end may go on while its last sign of life is this recent."""
 
@@ -207,16 +209,12 @@ def cut(rows: DataFrame, timezone: str) -> DataFrame:
     A date begins at its first instant, where midnight occurs twice or not at all.
     """
     first, last = (F.to_date(F.from_utc_timestamp(name, timezone)) for name in ("started_at", "ended_at"))
-
-    def begins(day: Column) -> Column:
-        return F.to_utc_timestamp(day.cast("timestamp"), timezone)
-
     pieces = rows.withColumn("day", F.explode(F.sequence(first, F.greatest(first, last))))
     return (
         pieces.withColumns(
             {
-                "started_at": F.greatest(F.col("started_at"), begins(F.col("day"))),
-                "ended_at": F.least(F.col("ended_at"), begins(F.date_add("day", 1))),
+                "started_at": F.greatest(F.col("started_at"), date_begins(F.col("day"), timezone)),
+                "ended_at": F.least(F.col("ended_at"), date_begins(F.date_add("day", 1), timezone)),
             }
         )
         .where("ended_at > started_at")

@@ -14,3 +14,8 @@ def contact_ended_at(prefix: str = "") -> Column:
 def milliseconds_between(later: Column, earlier: Column) -> Column:
     """`later` less `earlier` in whole milliseconds; null where either is."""
     return F.unix_millis(later) - F.unix_millis(earlier)
+
+
+def not_below_zero(milliseconds: Column) -> Column:
+    """0 for a duration below it, as clocks that disagree give it."""
+    return F.when(milliseconds < 0, F.lit(0)).otherwise(milliseconds)

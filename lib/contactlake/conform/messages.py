@@ -1,15 +1,11 @@
 """The conformed `message`: what a chat's transcript tells of who wrote when, without any text."""
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
-from contactlake.conform.contacts import milliseconds_between
+from contactlake.conform.contacts import milliseconds_between, not_below_zero
 from contactlake.conform.interactions import media_key
 from contactlake.tables.conformed import MESSAGE
-
-
-def _not_below_zero(milliseconds: Column) -> Column:
-    return F.when(milliseconds < 0, F.lit(0)).otherwise(milliseconds).cast("bigint")
 
 
 def messages(interactions: DataFrame, transcripts: DataFrame, conversations: DataFrame) -> DataFrame:
@@ -41,7 +37,7 @@ def messages(interactions: DataFrame, transcripts: DataFrame, conversations: Dat
     earlier_answers = F.count(F.when((F.col("party") == "agent") & F.col("is_after_customer"), 1)).over(before)
     timed = runs.withColumns(
         {
-            "response_ms": F.when(answers, _not_below_zero(milliseconds_between(F.col("sent_at"), asked_at))),
+            "response_ms": F.when(answers, not_below_zero(milliseconds_between(F.col("sent_at"), asked_at))),
             "first_customer_at": first_customer_at,
             "is_after_customer": first_customer_at.isNotNull(),
         }
@@ -58,6 +54,6 @@ def messages(interactions: DataFrame, transcripts: DataFrame, conversations: Dat
         "length",
         "response_ms",
         F.when(
-            is_first_response, _not_below_zero(milliseconds_between(F.col("sent_at"), F.col("first_customer_at")))
+            is_first_response, not_below_zero(milliseconds_between(F.col("sent_at"), F.col("first_customer_at")))
         ).alias("first_response_ms"),
     ).select(*MESSAGE.column_names, "first_response_ms")

@@ -1,16 +1,12 @@
 """The conformed `queue_visit`: Amazon's queues from the contacts alone, Symbee's from the interactions alone."""
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from contactlake.conform.contacts import contact_ended_at, milliseconds_between
+from contactlake.conform.contacts import contact_ended_at, milliseconds_between, not_below_zero
 from contactlake.conform.conversations import contact_conversation
 from contactlake.conform.symbee import business_date, is_handled
 from contactlake.tables.conformed import QUEUE_VISIT
-
-
-def _not_below_zero(wait: Column) -> Column:
-    return F.when(wait < 0, F.lit(0)).otherwise(wait)
 
 
 def contact_visits(contacts: DataFrame, timezone: str) -> DataFrame:
@@ -39,7 +35,7 @@ def contact_visits(contacts: DataFrame, timezone: str) -> DataFrame:
             "dequeued_at",
             F.col("visit_ended_at").alias("ended_at"),
             business_date("visit_ended_at", timezone).alias("business_date"),
-            _not_below_zero(wait).alias("wait_ms"),
+            not_below_zero(wait).alias("wait_ms"),
             outcome.alias("outcome"),
         )
         .select(*QUEUE_VISIT.column_names)
@@ -68,7 +64,7 @@ def interaction_visits(judged: DataFrame) -> DataFrame:
             F.col("assigned_at").alias("dequeued_at"),
             F.col("completed_at").alias("ended_at"),
             "business_date",
-            _not_below_zero(wait).alias("wait_ms"),
+            not_below_zero(wait).alias("wait_ms"),
             outcome.alias("outcome"),
         )
         .select(*QUEUE_VISIT.column_names)

@@ -22,6 +22,11 @@ def business_date(instant: str, timezone: str) -> Column:
     return F.to_date(F.from_utc_timestamp(F.col(instant), timezone))
 
 
+def date_begins(day: Column, timezone: str) -> Column:
+    """The first instant of the date `day` in `timezone`, UTC; where midnight occurs twice or not at all, too."""
+    return F.to_utc_timestamp(day.cast("timestamp"), timezone)
+
+
 def symbee_environment(company_id: str = "company_id", environment: str = "environment") -> Column:
     """`company/environment`; a missing part is `(none)`."""
     return F.concat_ws("/", F.coalesce(F.col(company_id), F.lit(ABSENT)), F.coalesce(F.col(environment), F.lit(ABSENT)))

@@ -7,11 +7,10 @@ from datetime import date
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from contactlake.conform.symbee import ABSENT
 from contactlake.rollup import ratios
 from contactlake.tables.declaration import Rollup, Table
 
-ABSENT = "(none)"
-"""What stands in a dimension that is absent."""
 QUARTER_SECONDS = 15 * 60
 """The length of an interval in the `*_interval` tables."""
 

@@ -10,7 +10,7 @@ from datetime import date
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
-from contactlake.conform.symbee import symbee_environment
+from contactlake.conform.symbee import date_begins, symbee_environment
 from contactlake.kpi.conformed import Conformed, Kpi, dimension
 from contactlake.tables.gold import USER_USAGE_DAILY
 
@@ -51,7 +51,7 @@ def user_usage_daily(
 ) -> DataFrame:
     """The table's rows of `dates`; `usage` (silver/symbee_user_usage) holds all that is in session on them."""
     first, last = (F.to_date(F.from_utc_timestamp(name, timezone)) for name in ("started_at", "ended_at"))
-    begins = F.to_utc_timestamp(F.col("business_date").cast("timestamp"), timezone)
+    begins = date_begins(F.col("business_date"), timezone)
     dated = (
         usage_sessions(usage, heartbeat_timeout_minutes)
         .withColumn("business_date", F.explode(F.sequence(first, last)))

@@ -6,13 +6,13 @@ Each function gives one row: name, value.
 from collections.abc import Sequence
 from datetime import date
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.conform.agent_time import SESSION
 from contactlake.conform.contacts import milliseconds_between
 from contactlake.conform.interactions import media_key
-from contactlake.conform.symbee import business_date, symbee_environment
+from contactlake.conform.symbee import business_date, date_begins, symbee_environment
 
 OVERLAPPING_STATES = "intervals_of_a_session_that_overlap"
 OVERLONG_DAYS = "sessions_longer_than_their_date"
@@ -25,14 +25,8 @@ USAGE_WITHOUT_SESSION = "user_days_with_usage_and_without_agent_session"
 SESSION_WITHOUT_USAGE = "user_days_with_agent_session_and_without_usage"
 
 
-def _figure(name: str, rows: DataFrame, value: Column) -> DataFrame:
-    return rows.agg(F.coalesce(value.cast("double"), F.lit(0.0)).alias("value")).select(
-        F.lit(name).alias("name"), "value"
-    )
-
-
 def _count(name: str, rows: DataFrame) -> DataFrame:
-    return _figure(name, rows, F.count(F.lit(1)))
+    return rows.agg(F.count(F.lit(1)).cast("double").alias("value")).select(F.lit(name).alias("name"), "value")
 
 
 def overlaps(name: str, states: DataFrame, of: Sequence[str]) -> DataFrame:
@@ -44,11 +38,9 @@ def overlaps(name: str, states: DataFrame, of: Sequence[str]) -> DataFrame:
 
 def overlong_days(states: DataFrame, timezone: str) -> DataFrame:
     """How many sessions have more time on a date than it has: 23 hours to 25."""
-
-    def begins(day: Column) -> Column:
-        return F.to_utc_timestamp(day.cast("timestamp"), timezone)
-
-    length = milliseconds_between(begins(F.date_add("business_date", 1)), begins(F.col("business_date")))
+    length = milliseconds_between(
+        date_begins(F.date_add("business_date", 1), timezone), date_begins(F.col("business_date"), timezone)
+    )
     days = states.groupBy("source", *SESSION, "business_date").agg(F.sum("duration_ms").alias("total_ms"))
     return _count(OVERLONG_DAYS, days.where(F.col("total_ms") > length))
 
