@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -115,6 +116,34 @@ class DataWriter:
         if pa.types.is_date(values.type):
             return values
         return pc.local_timestamp(values.cast(pa.timestamp("us", self.timezone))).cast(pa.date32())
+
+
+SIFTED = pa.schema([pa.field("sifted", pa.string()), *MANIFEST])
+SIFTED_DDL = f"sifted string, {MANIFEST_DDL}"
+
+
+@dataclass(frozen=True)
+class Sieve:
+    """Lays files of one table down anew without some of their rows; pickled with the task."""
+
+    writer: DataWriter
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Sifts the files that `batches` name (file, losers: numbers of its rows); yields `SIFTED`."""
+        for batch in batches:
+            yield from self.sift(batch).to_batches()
+
+    def sift(self, files: pa.Table | pa.RecordBatch) -> pa.Table:
+        """As above, of a table: a row per file, of which nothing but `sifted` is there where no row is left of it."""
+        sifted: list[dict[str, Any]] = []
+        for row in files.to_pylist():
+            content = self.writer.store.read(f"{self.writer.folder}/{row['file']}")
+            rows = pq.read_table(pa.BufferReader(content))
+            is_kept = np.ones(rows.num_rows, dtype=bool)
+            is_kept[row["losers"]] = False
+            laid = self.writer.write([rows.filter(pa.array(is_kept))])
+            sifted += [{"sifted": row["file"], **vars(file)} for file in laid] or [{"sifted": row["file"]}]
+        return pa.Table.from_pylist(sifted, SIFTED)
 
 
 class _Filling:

@@ -2,24 +2,25 @@
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import reduce
 from typing import Any, cast
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import DataFrame, SparkSession, Window, WindowSpec
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StructField, StructType, TimestampType
 
 from contactlake.archive.listing import ArchiveObject
 from contactlake.conform.interactions import media_key
+from contactlake.data_files import DataFile, DataWriter
 from contactlake.errors import StorageError
 from contactlake.feeds import FEEDS
-from contactlake.feeds.landing import MANIFEST_DDL, VERSION_COLUMN, Entry, Landing
 from contactlake.feeds.record_type import RecordType
 from contactlake.feeds.symbee import TRANSCRIPT
+from contactlake.landing import MANIFEST_DDL, VERSION_COLUMN, Entry, Landing
 from contactlake.store import Lake
 from contactlake.tables.declaration import Table
 from contactlake.tables.events import SYMBEE_INTERACTION, SYMBEE_TRANSCRIPT
@@ -39,6 +40,9 @@ class Landed:
     """What the executors laid down: files per table, and what became of each object."""
 
     files: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    """Where they lie, per table."""
+    adoptable: dict[str, list[DataFile]] = field(default_factory=lambda: defaultdict(list))
+    """Those of `files` that are files of the table itself, and wait only for a commit to name them."""
     rows: Counter[str] = field(default_factory=Counter)
     """Rows laid down, per table."""
     read: dict[tuple[int, str], tuple[int, int]] = field(default_factory=dict)
@@ -51,6 +55,8 @@ class Landed:
         """Takes in what another landing of the same run laid down."""
         for table, files in other.files.items():
             self.files[table] += files
+        for table, laid in other.adoptable.items():
+            self.adoptable[table] += laid
         self.rows.update(other.rows)
         self.read |= other.read
         self.counts += other.counts
@@ -62,15 +68,16 @@ def land(spark: SparkSession, landing: Landing, objects: Iterable[tuple[int, Arc
 
     Raises `StorageError` where the archive refuses one.
     """
-    listed = sorted(objects, key=lambda pair: pair[1].size, reverse=True)
+    listed = sorted(objects, key=lambda pair: (pair[0], pair[1].arrival_at, pair[1].key))
     if not listed:
         return Landed()
-    tasks = max(min(len(listed), _FEWEST_TASKS), sum(item.size for _, item in listed) // _TASK_BYTES)
-    loads = [0] * tasks
+    total = sum(item.size for _, item in listed)
+    tasks = max(min(len(listed), _FEWEST_TASKS), total // _TASK_BYTES)
+    before = 0
     rows: list[dict[str, Any]] = []
-    for entry, item in listed:  # the largest first, each to the task with the least to do
-        slot = loads.index(min(loads)) if tasks <= 64 else len(rows) % tasks
-        loads[slot] += item.size
+    for entry, item in listed:  # what arrived together is read together, so that a file's rows lie close in time
+        slot = min(before * tasks // max(total, 1), tasks - 1)
+        before += item.size
         rows.append(
             {
                 "entry": entry,
@@ -106,15 +113,21 @@ def land(spark: SparkSession, landing: Landing, objects: Iterable[tuple[int, Arc
             case "COUNT":
                 landed.counts.append((row["entry"], row["record_type"], row["records"], row["quarantined"]))
             case "FILE":
-                landed.files[row["table"]].append(f"{landing.lake.uri}/{row['file']}")
-                landed.rows[row["table"]] += row["records"]
+                path = row["table"]
+                if path in landing.adopting:
+                    laid = DataFile(row["file"], row["size"], None, row["records"], row["detail"])
+                    landed.adoptable[path].append(laid)
+                    landed.files[path].append(f"{landing.lake.uri}/{path}/{laid.path}")
+                else:
+                    landed.files[path].append(f"{landing.lake.uri}/{row['file']}")
+                landed.rows[path] += row["records"]
     return landed
 
 
 def read_landed(lake: Lake, landed: Landed, table: Table) -> DataFrame:
-    """The rows of `table` that were laid down, with `VERSION_COLUMN` where they are events."""
+    """The rows of `table` that were laid down, with `VERSION_COLUMN` where they are events of a table of old."""
     schema = cast(StructType, StructType.fromDDL(table.schema_ddl))
-    if table is not QUARANTINE:
+    if table is not QUARANTINE and table.path not in landed.adoptable:
         schema = StructType([*schema.fields, StructField(VERSION_COLUMN, TimestampType())])
     return lake.in_few_tasks(lake.spark.read.schema(schema).parquet(*landed.files[table.path]))
 
@@ -141,9 +154,21 @@ class Change:
 
     record_type: RecordType
     rows: DataFrame
-    """The winners that the lake does not have yet, persisted; `lake_row` is the row they replace, or null."""
+    """The winners that the lake does not have yet; where some are updated, `lake_row` is the row they replace, or null.
+    """
     inserted: int
     updated: int
+    files: Sequence[DataFile] = ()
+    """The files of the table itself that hold exactly `rows`, if they do."""
+
+
+def adoptable_tables(lake: Lake) -> dict[str, DataWriter]:
+    """The event tables without any rows, by path, with their writers: what is landed for them is theirs as it lies.
+
+    A record type whose version lies outside its rows cannot be told from its files alone, and is left out.
+    """
+    tables = [kind.table for feed in FEEDS for kind in feed.record_types if kind is not TRANSCRIPT]
+    return {table.path: lake.writer(table) for table in tables if lake.is_new(table)}
 
 
 def find_change(lake: Lake, landed: Landed, record_type: RecordType) -> Change:
@@ -151,12 +176,40 @@ def find_change(lake: Lake, landed: Landed, record_type: RecordType) -> Change:
 
     The version, then the greater hash wins, so that the outcome depends on the set of records alone.
     """
+    if record_type.table.path in landed.adoptable:
+        return _adopt(lake, landed, record_type)
+    return _compare(lake, landed, record_type)
+
+
+def _newest_first(record_type: RecordType) -> WindowSpec:
+    newest = (_version(record_type).desc_nulls_last(), F.col("record_sha256").desc())
+    return Window.partitionBy(*record_type.table.key).orderBy(*newest)
+
+
+def _adopt(lake: Lake, landed: Landed, record_type: RecordType) -> Change:
+    """The change of a table that is empty: the landed files, of which only those are written anew that hold losers.
+
+    Nothing but keys and versions is moved to find them.
+    """
     table = record_type.table
-    version = _version(record_type)
-    newest_first = Window.partitionBy(*table.key).orderBy(version.desc_nulls_last(), F.col("record_sha256").desc())
+    files = landed.adoptable[table.path]
+    placed = (
+        read_landed(lake, landed, table)
+        .select("*", F.col("_metadata.file_name").alias("file"), F.col("_metadata.row_index").alias("row"))
+        .withColumn("place", F.row_number().over(_newest_first(record_type)))
+    )
+    losers = placed.where("place > 1").groupBy("file").agg(F.collect_list("row").alias("losers"))
+    mended = lake.without_rows(table, files, losers)
+    rows = lake.read_laid(table, mended)
+    return Change(record_type, rows, sum(file.rows for file in mended), 0, mended)
+
+
+def _compare(lake: Lake, landed: Landed, record_type: RecordType) -> Change:
+    """The change of a table that may have the landed keys already."""
+    table = record_type.table
     winners = (
         read_landed(lake, landed, table)
-        .withColumn("place", F.row_number().over(newest_first))
+        .withColumn("place", F.row_number().over(_newest_first(record_type)))
         .where("place = 1")
         .drop("place")
     )
@@ -203,7 +256,9 @@ def _beats_lake(record_type: RecordType) -> Any:
 def write_change(lake: Lake, change: Change) -> None:
     """Writes the changed rows: appended where all of them are new, merged otherwise."""
     table = change.record_type.table
-    if change.updated:
+    if change.files:
+        lake.adopt(table, change.files)
+    elif change.updated:
         lake.merge(table, change.rows)
     elif change.inserted:
         lake.append(table, change.rows, change.inserted)

@@ -110,6 +110,8 @@ def touched_dates(lake: Lake, changes: Sequence[Change], timezone: str, heartbea
 
 def _family_dates(lake: Lake, changed: Changes, timezone: str) -> list[DataFrame]:
     """Of all that belongs with a changed interaction, contact, work code or transcript."""
+    if all(lake.is_new(table) for table in COUNTED_AT):  # whatever belongs with a changed row is changed itself
+        return _message_dates(changed.both(SYMBEE_TRANSCRIPT), changed.both(SYMBEE_INTERACTION), timezone)
     seeds = [ids_of(rows, table) for table in NAMES for rows in changed.both(table)]
     seeds += [rows.select(F.col("gateway_task_id").alias("id")) for rows in changed.both(SYMBEE_WORK_CODE)]
     fresh_transcripts = changed.new(SYMBEE_TRANSCRIPT)
@@ -134,20 +136,24 @@ def _family_dates(lake: Lake, changed: Changes, timezone: str) -> list[DataFrame
         if not lake.is_new(table)
     }
     found = [_dates(rows, COUNTED_AT[table], timezone) for table, rows in held.items()]
-    columns = ("task_id", "media_location")
-    interactions = [rows.select(*columns) for rows in changed.both(SYMBEE_INTERACTION)]
+    interactions = changed.both(SYMBEE_INTERACTION)
     if SYMBEE_INTERACTION in held:
-        interactions.append(held[SYMBEE_INTERACTION].select(*columns))
-    transcripts = [
-        rows.select("media_key", "first_message_at", "last_message_at") for rows in changed.both(SYMBEE_TRANSCRIPT)
-    ]
+        interactions.append(held[SYMBEE_INTERACTION])
+    transcripts = changed.both(SYMBEE_TRANSCRIPT)
     if not lake.is_new(SYMBEE_TRANSCRIPT):
-        transcripts.append(lake.read(SYMBEE_TRANSCRIPT).select("media_key", "first_message_at", "last_message_at"))
-    naming_rows, spoken = _union(interactions), _union(transcripts)
-    if naming_rows is not None and spoken is not None:
-        said = transcripts_of(spoken, naming_rows)
-        found.append(_dates_between(said, "first_message_at", "last_message_at", timezone))
-    return found
+        transcripts.append(lake.read(SYMBEE_TRANSCRIPT))
+    return found + _message_dates(transcripts, interactions, timezone)
+
+
+def _message_dates(
+    transcripts: Sequence[DataFrame], interactions: Sequence[DataFrame], timezone: str
+) -> list[DataFrame]:
+    """Of the messages of those `transcripts` that one of `interactions` names."""
+    spoken = _union(rows.select("media_key", "first_message_at", "last_message_at") for rows in transcripts)
+    naming = _union(rows.select("task_id", "media_location") for rows in interactions)
+    if spoken is None or naming is None:
+        return []
+    return [_dates_between(transcripts_of(spoken, naming), "first_message_at", "last_message_at", timezone)]
 
 
 # --- sessions ---

@@ -23,12 +23,12 @@ from contactlake.conforming import Told, open_dates, tell, write_conformed
 from contactlake.errors import ConfigurationError
 from contactlake.evidence import Evidence, gather
 from contactlake.feeds import FEEDS
-from contactlake.feeds.landing import Entry, Landing, Privacy
 from contactlake.feeds.symbee import SYMBEE_TRANSCRIPTS
 from contactlake.history import PastRun, RunRecord, last_complete_run, undo_unfinished, write_run
 from contactlake.ingest import (
     Change,
     Landed,
+    adoptable_tables,
     count_rows,
     find_change,
     land,
@@ -37,6 +37,7 @@ from contactlake.ingest import (
     write_accounts,
     write_change,
 )
+from contactlake.landing import Entry, Landing, Privacy
 from contactlake.lock import acquire_lease
 from contactlake.publication import (
     Candidates,
@@ -351,6 +352,7 @@ class Run:
             entries=self._entries,
             lake=self._lake.store,
             folder=f"{LANDING}/{self._record.run_id}",
+            adopting=adoptable_tables(self._lake),
             privacy=Privacy(privacy.customer_identifiers, key, privacy.attributes_keep),
             max_decompressed_bytes=self._configuration.ingest.max_decompressed_bytes,
             run_id=self._record.run_id,

@@ -24,7 +24,7 @@ from pyspark.sql.types import StructType
 from contactlake.archive.storage import ObjectStore
 from contactlake.concurrency import concurrently
 from contactlake.conform.symbee import business_date
-from contactlake.data_files import MANIFEST_DDL, DataFile, DataWriter
+from contactlake.data_files import MANIFEST_DDL, SIFTED_DDL, DataFile, DataWriter, Sieve
 from contactlake.delta_log import APP, CommitConflict, DeltaLog, NamedFile
 from contactlake.digest import digest
 from contactlake.errors import StorageError
@@ -230,7 +230,36 @@ class Lake:
                 "restore it or name another lake.root",
             ) from fault
 
+    def read_laid(self, table: Table, files: Sequence[DataFile]) -> DataFrame:
+        """The rows of `files` of a table, which no commit need name."""
+        if not files:
+            return self._no_rows(table)
+        paths = (f"{self.path(table)}/{file.path}" for file in files)
+        return self.in_few_tasks(self.spark.read.schema(table.schema_ddl).parquet(*paths))
+
     # --- writing ---
+
+    def writer(self, table: Table) -> DataWriter:
+        """What lays down files of `table`, in the executors or here."""
+        return DataWriter.of(table, self.store, self._timezone)
+
+    def adopt(self, table: Table, files: Sequence[DataFile]) -> None:
+        """Names `files`, whose rows the caller knows to be new."""
+        self._commit(table, self._writable(table), files, [])
+
+    def without_rows(self, table: Table, files: Sequence[DataFile], losers: DataFrame) -> list[DataFile]:
+        """`files`, which no commit names yet, without `losers` (file, losers: numbers of its rows).
+
+        A file that holds any is laid down anew, and the old one removed.
+        """
+        sieve = Sieve(self.writer(table))
+        sifted = (
+            sieve.sift(losers.toArrow()) if self.is_little else losers.mapInArrow(sieve, SIFTED_DDL).toArrow()
+        ).to_pylist()
+        gone = {row.pop("sifted") for row in sifted}
+        self.store.delete(f"{table.path}/{path}" for path in gone)
+        kept = [file for file in files if file.path not in gone]
+        return kept + [DataFile(**row) for row in sifted if row["path"] is not None]
 
     def append(self, table: Table, rows: DataFrame, number: int | None = None) -> None:
         """Adds `rows`, which the caller knows to be new; `number` says how many, where that is known."""
@@ -368,7 +397,7 @@ class Lake:
 
     def _lay_down(self, table: Table, rows: DataFrame, number: int | None = None) -> list[DataFile]:
         """Writes `rows` as files that no commit names yet."""
-        writer = DataWriter.of(table, self.store, self._timezone)
+        writer = self.writer(table)
         rows = rows.select(*table.column_names)
         if self.is_little or (number is not None and number <= _FEW_ROWS):
             return writer.write([rows.toArrow()])
@@ -382,7 +411,7 @@ class Lake:
 
     def _lay_down_rows(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[DataFile]:
         arrow = pa.Table.from_pylist([dict(row) for row in rows], arrow_schema(table))
-        return DataWriter.of(table, self.store, self._timezone).write([arrow])
+        return self.writer(table).write([arrow])
 
     def _writable(self, table: Table) -> DeltaLog:
         """The table's log, at the version that this run last saw or wrote."""

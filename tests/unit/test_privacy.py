@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contactlake.archive.storage import ObjectStore, S3Options, open_store
-from contactlake.feeds.landing import MANIFEST, Entry, Landing, Privacy, pseudonym
+from contactlake.landing import MANIFEST, Entry, Landing, Privacy, pseudonym
 
 KEY = b"a key"
 NOW = datetime(2025, 3, 8, tzinfo=UTC)
@@ -197,6 +197,7 @@ def land(
         entries=tuple(Entry(name, archive, "abccompany/prod") for name in FEEDS),
         lake=lake,
         folder="landing",
+        adopting={},
         privacy=Privacy(mode, KEY if mode == "hash" else b"", keep),
         max_decompressed_bytes=limit,
         run_id="run",

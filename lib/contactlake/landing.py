@@ -2,6 +2,7 @@
 
 Runs inside `mapInArrow`. Each object's records become typed rows, quarantined records and counts in one pass; a small
 manifest goes back to the driver. Memory is bounded by the block, the longest record and the size of a landed file.
+Rows of a table that is still empty are laid down as files of the table itself, which a commit then only has to name.
 """
 
 import hashlib
@@ -10,15 +11,17 @@ import io
 import re
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contactlake.archive.compression import UnreadableObject, open_text
 from contactlake.archive.storage import ObjectStore, ObjectVanished
+from contactlake.data_files import DataFile, DataWriter
 from contactlake.errors import StorageError
 from contactlake.feeds import feed_named
 from contactlake.feeds.arrow_schema import arrow_schema
@@ -45,15 +48,17 @@ MANIFEST = pa.schema(
         pa.field("record_type", pa.string()),
         pa.field("table", pa.string()),
         pa.field("file", pa.string()),
+        pa.field("size", pa.int64()),
         pa.field("records", pa.int64()),
         pa.field("quarantined", pa.int64()),
     ]
 )
-"""Per object (READ, VANISHED, REFUSED), per object and record type (COUNT), and per file laid down (FILE)."""
+"""Per object (READ, VANISHED, REFUSED), per object and record type (COUNT), and per file laid down (FILE; of a file of
+the table itself, `file` is below the table's folder and `detail` its statistics)."""
 
 MANIFEST_DDL = (
     "entry int, key string, status string, detail string, record_type string, `table` string, file string, "
-    "records bigint, quarantined bigint"
+    "size bigint, records bigint, quarantined bigint"
 )
 
 
@@ -103,7 +108,15 @@ def pseudonym(value: str, key: bytes) -> str:
     plain = value.strip().lower()
     if _TELEPHONE.fullmatch(plain):
         plain = _NOT_DIALLED.sub("", plain)
-    return hmac.new(key, plain.encode(), hashlib.sha256).hexdigest()
+    keyed = _keyed(key).copy()
+    keyed.update(plain.encode())
+    return keyed.hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _keyed(key: bytes) -> hmac.HMAC:
+    """The hash with the key taken in, which takes longer than a value."""
+    return hmac.new(key, digestmod="sha256")
 
 
 @dataclass(frozen=True)
@@ -114,6 +127,8 @@ class Landing:
     lake: ObjectStore
     folder: str
     """Where files are laid down, below the lake's root."""
+    adopting: Mapping[str, DataWriter]
+    """Tables, by their paths, whose rows are laid down as files of the table itself."""
     privacy: Privacy
     max_decompressed_bytes: int
     run_id: str
@@ -239,12 +254,26 @@ class _Writer:
         """The pending rows of the table at `path`, as one file."""
         rows = pa.concat_tables(self._pending.pop(path))
         del self._pending_bytes[path]
+        if path in self._landing.adopting:
+            self._files += [_laid(path, file) for file in self._landing.adopting[path].write([rows])]
+            return
         buffer = io.BytesIO()
         pq.write_table(rows, buffer, compression="snappy", store_schema=False)
         name = path.rpartition("/")[2]
         file = f"{self._landing.folder}/{name}/{uuid.uuid4().hex}.parquet"
         self._landing.lake.write(file, buffer.getvalue())
         self._files.append({"status": "FILE", "table": path, "file": file, "records": rows.num_rows})
+
+
+def _laid(path: str, file: DataFile) -> dict[str, object]:
+    return {
+        "status": "FILE",
+        "table": path,
+        "file": file.path,
+        "size": file.size,
+        "records": file.rows,
+        "detail": file.statistics,
+    }
 
 
 def _raw(refused: Quarantined, feed: Feed, privacy: Privacy) -> str | None:
