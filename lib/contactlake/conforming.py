@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame
 from contactlake.business_dates import date_of
 from contactlake.concurrency import concurrently
 from contactlake.conform.agent_time import AgentTime, agent_states, agent_time, focus_intervals
-from contactlake.conform.conversations import conversation_ids, conversations
+from contactlake.conform.conversations import conversations, with_conversations
 from contactlake.conform.dispositions import dispositions
 from contactlake.conform.interactions import interactions
 from contactlake.conform.messages import messages
@@ -47,7 +47,8 @@ _AWAITING = ("AWAITING_CONTACT", "AWAITING_INTERACTION")
 class Told:
     """What evidence tells, whatever its dates: right for the dates that it was gathered for.
 
-    `judged`: each interaction with its contact, verdict and conversation_id. `agent_time`, `dispositions` and
+    `judged`: each interaction with its contact, verdict and conversation_id, the pairs kept and the rest computed where
+    it is used. `agent_time`, `dispositions` and
     `messages`: as the functions of those names give them.
     """
 
@@ -60,8 +61,7 @@ class Told:
 def tell(evidence: Evidence, rules: ReconciliationRules) -> Told:
     """What `evidence` tells, computed once: several tables and KPIs are made of each frame."""
     paired = pair(evidence.interactions, evidence.contacts, rules).localCheckpoint()
-    ids = conversation_ids(paired, evidence.contacts)
-    judged = judge_interactions(paired.join(ids, ["task_id"]), rules).localCheckpoint()
+    judged = judge_interactions(with_conversations(paired, evidence.contacts), rules)
     time = agent_time(evidence.agent_events, evidence.logins, evidence.usage, rules.as_of)
     codes = dispositions(evidence.codes, evidence.interactions, evidence.contacts, rules.timezone)
     said = messages(evidence.interactions, evidence.transcripts, judged)

@@ -313,7 +313,8 @@ def update_agents(lake: Lake, changes: Sequence[Change], seen: DataFrame | None)
         old = known.select(*columns)
         if not (told.exceptAll(old).isEmpty() and old.exceptAll(told).isEmpty()):
             others = lake.read_pinned(AGENT).where("source <> 'symbee'")
-            lake.overwrite(AGENT, told.withColumn("source", F.lit("symbee")).unionByName(others))
+            rows = told.withColumn("source", F.lit("symbee")).unionByName(others)
+            lake.overwrite(AGENT, rows, rows.count())
     finally:
         told.unpersist()
 

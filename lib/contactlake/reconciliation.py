@@ -27,6 +27,34 @@ class ReconciliationRules:
     span_days: int
 
 
+_INTERACTION_COLUMNS = (
+    "task_id",
+    "company_id",
+    "environment",
+    "origin_task_id",
+    "gateway_task_id",
+    "origin_gateway_task_id",
+    "task_type",
+    "task_initiation_method",
+    "delivery_provider",
+    "username",
+    "user_report_hierarchy",
+    "skill_queue_name",
+    "is_transferred_out",
+    "media_location",
+    "initiation_at",
+    "queued_at",
+    "assigned_at",
+    "connected_at",
+    "wrap_at",
+    "completed_at",
+    "queued_ms",
+    "active_ms",
+    "parked_ms",
+    "wrap_ms",
+    "flags",
+)
+"""What the conformed tables take of an interaction."""
 _CONTACT_COLUMNS = (
     "contact_id",
     "initial_contact_id",
@@ -58,17 +86,20 @@ def is_contact_expected() -> Column:
 
 
 def pair(interactions: DataFrame, contacts: DataFrame, rules: ReconciliationRules) -> DataFrame:
-    """One row per interaction: its columns, `contact` (the contact it names, or null) and how they are paired.
+    """One row per interaction: what is needed of it, `contact` (the contact it names, or null) and how they are paired.
 
     `is_joined`: the contact is this interaction's. `is_extra`: the contact is another interaction's.
     Both frames must hold every row that names one of their contacts.
     """
     named = contacts.select(F.struct(*_CONTACT_COLUMNS).alias("contact"))
-    paired = interactions.join(named, F.col("gateway_task_id") == F.col("contact.contact_id"), how="left")
+    paired = interactions.select(*_INTERACTION_COLUMNS).join(
+        named, F.col("gateway_task_id") == F.col("contact.contact_id"), how="left"
+    )
     seconds_apart = F.abs(F.unix_seconds("initiation_at") - F.unix_seconds("contact.initiation_at"))
     is_near = F.col("contact").isNotNull() & F.coalesce(seconds_apart <= F.lit(rules.span_days * 86_400), F.lit(True))
     paired = paired.withColumn("is_near", is_near)
-    competing = Window.partitionBy("contact.contact_id", "is_near").orderBy(
+    # By the id that both were joined by, so that no row moves again.
+    competing = Window.partitionBy("gateway_task_id", "is_near").orderBy(
         F.coalesce(F.col("username") == F.col("contact.agent"), F.lit(False)).desc(),
         F.abs(milliseconds_between(F.col("connected_at"), F.col("contact.agent_connected_at"))).asc_nulls_last(),
         F.col("task_id"),

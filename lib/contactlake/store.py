@@ -207,7 +207,9 @@ class Lake:
         return rows.coalesce(1) if self.is_little else rows
 
     def _no_rows(self, table: Table) -> DataFrame:
-        return self.in_few_tasks(self.spark.createDataFrame([], table.schema_ddl))
+        """An empty frame that Spark sees to be empty when it plans: whatever is joined with it costs nothing."""
+        nothing = (F.lit(None).cast(column.type).alias(column.name) for column in table.columns)
+        return self.spark.range(1).where("false").select(*nothing)
 
     def _of_files(self, table: Table, log: DeltaLog, files: Sequence[NamedFile], version: int | None) -> DataFrame:
         """The rows of `files`, or, where Delta's own reader serves better, all rows of `version`."""

@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from tests.frames import at, frame, rows_of
 
-from contactlake.conform.conversations import conversation_ids, conversations
+from contactlake.conform.conversations import conversations, with_conversations
 from contactlake.conform.queue_visits import contact_visits, interaction_visits
 from contactlake.reconciliation import ReconciliationRules, judge_interactions, pair
 from contactlake.tables.events import CONNECT_CONTACT, SYMBEE_INTERACTION
@@ -61,14 +61,14 @@ def paired(
 
 
 def ids(spark: SparkSession, tasks: Iterable[dict[str, Any]], legs: Iterable[dict[str, Any]] = ()) -> dict[str, str]:
-    return {row["task_id"]: row["conversation_id"] for row in rows_of(conversation_ids(*paired(spark, tasks, legs)))}
+    return {row["task_id"]: row["conversation_id"] for row in rows_of(with_conversations(*paired(spark, tasks, legs)))}
 
 
 def told(
     spark: SparkSession, tasks: Iterable[dict[str, Any]], legs: Iterable[dict[str, Any]]
 ) -> dict[str, dict[str, Any]]:
     both, contacts = paired(spark, tasks, legs)
-    judged = judge_interactions(both.join(conversation_ids(both, contacts), ["task_id"]), RULES)
+    judged = judge_interactions(with_conversations(both, contacts), RULES)
     visits = contact_visits(contacts, RULES.timezone).unionByName(interaction_visits(judged))
     rows = rows_of(conversations(judged, contacts, visits, RULES.timezone))
     assert len({row["conversation_id"] for row in rows}) == len(rows)

@@ -12,6 +12,8 @@ from contactlake.tables.conformed import CONVERSATION
 
 _MOST_STEPS = 50
 """An interaction's origins are followed this far."""
+_FEW = 200_000
+"""So many ids at most are brought to every task of a query."""
 _CONSULT_BELOW_MS = 2_000
 """A leg that ends before its parent is a consultation if the agent spoke with the customer for less than this."""
 
@@ -24,18 +26,40 @@ def contact_conversation() -> Column:
 # --- which conversation ---
 
 
-def conversation_ids(paired: DataFrame, contacts: DataFrame) -> DataFrame:
-    """Each interaction's conversation: task_id, conversation_id.
+def with_conversations(paired: DataFrame, contacts: DataFrame) -> DataFrame:
+    """`paired` with each interaction's conversation_id.
 
     `paired` (interactions, each beside the contact that it names) and `contacts` (silver/connect_contact) must hold
-    whatever their rows name, directly or through others.
+    whatever their rows name, directly or through others. Few interactions have an origin and no contact: they alone
+    are followed, and what is found is small enough to be brought to the others.
     """
-    hops = _hops(paired, contacts).localCheckpoint()
+    told = F.coalesce("contact.initial_contact_id", "contact.contact_id")
+    has_origin = F.coalesce("origin_task_id", "origin_gateway_task_id").isNotNull()
+    told = F.coalesce(told, F.when(~has_origin, F.coalesce("gateway_task_id", "task_id")))
+    found = _followed(paired.withColumn("conversation_id", told), contacts)
+    followed = found.select(F.col("task_id").alias("followed_id"), F.col("conversation_id").alias("followed"))
+    if found.count() <= _FEW:
+        followed = F.broadcast(followed)
+    return (
+        paired.join(followed, F.col("task_id") == F.col("followed_id"), "left")
+        .withColumn("conversation_id", F.coalesce("followed", told))
+        .drop("followed_id", "followed")
+    )
+
+
+def _followed(told: DataFrame, contacts: DataFrame) -> DataFrame:
+    """The conversations (task_id, conversation_id) of those rows of `told` that have none yet."""
+    hops = _hops(told, contacts).localCheckpoint()
     ended = hops.where("conversation_id is not null").select("task_id", "conversation_id")
     walking = hops.where("conversation_id is null").select(
         "task_id", F.col("origin").alias("at"), F.array("task_id").alias("path")
     )
-    steps = hops.select(F.col("task_id").alias("at"), F.col("conversation_id").alias("found"), "origin")
+    steps = (
+        told.where("conversation_id is not null")
+        .select("task_id", "conversation_id", F.lit(None).cast("string").alias("origin"))
+        .unionByName(hops)
+        .select(F.col("task_id").alias("at"), F.col("conversation_id").alias("found"), "origin")
+    )
     for step in range(1, _MOST_STEPS + 1):
         if walking.isEmpty():
             break
@@ -58,36 +82,32 @@ def conversation_ids(paired: DataFrame, contacts: DataFrame) -> DataFrame:
     return ended
 
 
-def _hops(paired: DataFrame, contacts: DataFrame) -> DataFrame:
-    """Per interaction its conversation_id where that is told at once, else the task whose conversation it shares.
+def _hops(told: DataFrame, contacts: DataFrame) -> DataFrame:
+    """Of each row of `told` that has no conversation: what its origins tell, or the task whose conversation it shares.
 
     Columns: task_id, conversation_id, origin; one of the two last is null.
     """
-    own = F.coalesce("contact.initial_contact_id", "contact.contact_id")
-    ids = paired.select("task_id", "gateway_task_id", "origin_task_id", "origin_gateway_task_id", own.alias("own"))
-    parents = ids.select(F.col("task_id").alias("parent"))
+    ids = told.where("conversation_id is null").select(
+        "task_id", "gateway_task_id", "origin_task_id", "origin_gateway_task_id"
+    )
+    parents = told.select(F.col("task_id").alias("parent"))
     origins = contacts.select(
         F.col("contact_id").alias("origin_contact"), contact_conversation().alias("origin_conversation")
     )
     gateways = (
-        ids.where("gateway_task_id is not null")
+        told.where("gateway_task_id is not null")
         .groupBy(F.col("gateway_task_id").alias("parent_gateway"))
         .agg(F.min("task_id").alias("first_of_gateway"))
     )
-    told = (
+    beside = (
         ids.join(parents, F.col("origin_task_id") == F.col("parent"), "left")
         .join(origins, F.col("origin_gateway_task_id") == F.col("origin_contact"), "left")
         .join(gateways, F.col("origin_gateway_task_id") == F.col("parent_gateway"), "left")
     )
-    origin = F.when(
-        F.col("own").isNull(),
-        F.coalesce("parent", F.when(F.col("origin_conversation").isNull(), F.col("first_of_gateway"))),
-    )
+    origin = F.coalesce("parent", F.when(F.col("origin_conversation").isNull(), F.col("first_of_gateway")))
     named = F.coalesce("origin_conversation", "origin_gateway_task_id", "origin_task_id", "gateway_task_id", "task_id")
-    return told.select("task_id", "own", origin.alias("origin"), named.alias("named")).select(
-        "task_id",
-        F.coalesce("own", F.when(F.col("origin").isNull(), F.col("named"))).alias("conversation_id"),
-        "origin",
+    return beside.select("task_id", origin.alias("origin"), named.alias("named")).select(
+        "task_id", F.when(F.col("origin").isNull(), F.col("named")).alias("conversation_id"), "origin"
     )
 
 
@@ -114,8 +134,11 @@ def _legs(contacts: DataFrame) -> DataFrame:
         .when(ends_first, "conference")
         .when(ends_later & F.col("parent.transfer_completed_at").isNotNull(), "transfer")
     )
-    paired = contacts.join(parents, F.col("previous_contact_id") == F.col("parent.contact_id"), "left")
-    return paired.withColumn("leg", leg).drop("parent")
+    # Most contacts have no parent: side by side in a join they would all meet in one task.
+    children = contacts.where("previous_contact_id is not null")
+    paired = children.join(parents, F.col("previous_contact_id") == F.col("parent.contact_id"), "left")
+    others = contacts.where("previous_contact_id is null").withColumn("leg", F.lit(None).cast("string"))
+    return paired.withColumn("leg", leg).drop("parent").unionByName(others)
 
 
 _MEMBER = (
@@ -217,8 +240,9 @@ def _summed(members: DataFrame, timezone: str) -> DataFrame:
             first.alias("first"),
             interactions.alias("interactions"),
             F.count_if(F.col("kind") == "contact").alias("contacts"),
-            F.count_distinct(F.when(is_part, F.col("agent"))).alias("agents"),
-            F.count_distinct(F.when(is_part, F.col("queue"))).alias("queues"),
+            # A conversation has few of them: a set takes less than a distinct count, for which rows are doubled.
+            F.size(F.collect_set(F.when(is_part, F.col("agent")))).cast("bigint").alias("agents"),
+            F.size(F.collect_set(F.when(is_part, F.col("queue")))).cast("bigint").alias("queues"),
             legs("transfer").alias("transfers"),
             legs("consult").alias("consults"),
             legs("conference").alias("conferences"),

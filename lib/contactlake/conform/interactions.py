@@ -33,7 +33,11 @@ def interactions(judged: DataFrame, transcript_keys: DataFrame) -> DataFrame:
     """
     known = transcript_keys.select(F.col("media_key").alias("known_media_key"))
     joined = F.col("is_joined")
-    with_transcripts = judged.join(known, media_key() == F.col("known_media_key"), how="left")
+    # Calls name no media: side by side in a join they would all meet in one task.
+    naming = judged.where("media_location is not null")
+    with_transcripts = naming.join(known, media_key() == F.col("known_media_key"), how="left").unionByName(
+        judged.where("media_location is null").withColumn("known_media_key", F.lit(None).cast("string"))
+    )
     return with_transcripts.select(
         F.lit("symbee").alias("source"),
         F.col("task_id").alias("interaction_id"),
