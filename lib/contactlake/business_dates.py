@@ -18,9 +18,33 @@ def date_of(instant: datetime, timezone: str) -> date:
     return instant.astimezone(ZoneInfo(timezone)).date()
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+
+def instant_of(microseconds: int) -> datetime:
+    """The instant so long after 1970: Spark's own datetimes are of whatever zone the driver is in."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
 def dates_between(first: date, last: date) -> list[date]:
     """Every date from `first` to `last`, both included."""
     return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+
+
+def shifted(instant: datetime, by: timedelta) -> datetime:
+    """`instant` (UTC) so much later, no further than a datetime goes."""
+    try:
+        return instant + by
+    except OverflowError:
+        return _FIRST if by < timedelta() else _LAST
+
+
+def _roughly(day: date, timezone: str, by: timedelta) -> datetime:
+    try:
+        return shifted(date_start(day, timezone), by)
+    except OverflowError:  # east of Greenwich, the calendar's first date begins before it
+        return _FIRST
 
 
 def spans(dates: Iterable[date], timezone: str) -> list[tuple[datetime, datetime]]:
@@ -33,8 +57,7 @@ def spans(dates: Iterable[date], timezone: str) -> list[tuple[datetime, datetime
         else:
             runs.append([day])
     return [
-        (date_start(run[0], timezone) - _MARGIN, date_start(run[-1] + timedelta(days=1), timezone) + _MARGIN)
-        for run in runs
+        (_roughly(run[0], timezone, -_MARGIN), _roughly(run[-1], timezone, timedelta(days=1) + _MARGIN)) for run in runs
     ]
 
 

@@ -36,7 +36,8 @@ class CommitConflict(Exception):
 
 @dataclass(frozen=True)
 class NamedFile:
-    """A file that a version of a table names; `least` and `greatest` by column, where there are statistics."""
+    """A file that a version of a table names; `least`, `greatest` and `nulls` (how many) by column, where there are
+    statistics."""
 
     path: str
     size: int
@@ -45,6 +46,7 @@ class NamedFile:
     partition: dict[str, str | None]
     least: dict[str, Any]
     greatest: dict[str, Any]
+    nulls: dict[str, int]
 
 
 class DeltaLog:
@@ -109,6 +111,7 @@ class DeltaLog:
                 {name: _text(value) for name, value in (row.get("partition") or {}).items()},
                 row.get("min") or {},
                 row.get("max") or {},
+                row.get("null_count") or {},
             )
             for row in rows
         ]

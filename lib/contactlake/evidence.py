@@ -3,7 +3,7 @@
 More may be there than is needed, never less: whatever is computed of it is right for the dates it was gathered for.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import reduce
@@ -11,12 +11,12 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from contactlake.business_dates import spans
+from contactlake.business_dates import instant_of, spans
 from contactlake.conform.agent_time import IS_LOGIN
 from contactlake.conform.interactions import media_key
 from contactlake.conform.symbee import symbee_environment
 from contactlake.feeds.connect import CONTACT_ENDS
-from contactlake.store import Lake
+from contactlake.store import Around, Lake
 from contactlake.tables.conformed import AGENT_SESSION, RECONCILIATION
 from contactlake.tables.declaration import Table
 from contactlake.tables.events import (
@@ -46,6 +46,16 @@ COUNTED_AT: dict[Table, tuple[str, ...]] = {
 """Per event table, the instants whose dates its rows are counted on, in Spark SQL."""
 
 
+COUNTED_COLUMNS: dict[Table, tuple[str, ...]] = {
+    SYMBEE_INTERACTION: ("completed_at",),
+    SYMBEE_WORK_CODE: ("created_at",),
+    SYMBEE_USER_USAGE: ("usage_entry_at",),
+    SYMBEE_AGENT_EVENT: ("current_state_at",),
+    CONNECT_CONTACT: (*CONTACT_ENDS, "dequeued_at"),
+}
+"""Per event table, the columns that one of these instants is taken from."""
+
+
 @dataclass(frozen=True)
 class Evidence:
     """Rows of the silver event tables, under their own columns.
@@ -67,6 +77,11 @@ class Evidence:
 
 def any_of(conditions: Iterable[Column]) -> Column:
     return reduce(lambda left, right: left | right, conditions)
+
+
+def around_dates(table: Table, dates: Collection[date], timezone: str) -> Around:
+    """The rows of an event table that may be counted on one of `dates`."""
+    return Around(COUNTED_COLUMNS[table], spans(dates, timezone))
 
 
 def lies_in(instant: Column, dates: Collection[date], timezone: str) -> Column:
@@ -96,7 +111,8 @@ def gather(
         )
 
     def dated(table: Table) -> DataFrame:
-        return tables[table].where(any_of(lies_in(F.expr(instant), dates, timezone) for instant in COUNTED_AT[table]))
+        rows = lake.read(table, around=around_dates(table, dates, timezone))
+        return rows.where(any_of(lies_in(F.expr(instant), dates, timezone) for instant in COUNTED_AT[table]))
 
     spoken = tables[SYMBEE_TRANSCRIPT].where(_overlaps("first_message_at", "last_message_at", dates, timezone))
     naming = tables[SYMBEE_INTERACTION].join(
@@ -109,12 +125,12 @@ def gather(
         dated(SYMBEE_WORK_CODE).select(F.col("gateway_task_id").alias("id")),
     ]
     ids = closure(lake, seeds)
-    interactions = holding(tables[SYMBEE_INTERACTION], "task_id", ids)
+    interactions = holding(lake.read(SYMBEE_INTERACTION, around=ids.around(SYMBEE_INTERACTION)), "task_id", ids.ids)
     agent_events, logins, usage = _sessions(lake, dates, {*dates, *pending}, timezone, heartbeat_timeout_minutes)
     return Evidence(
         interactions,
-        holding(tables[CONNECT_CONTACT], "contact_id", ids),
-        holding(tables[SYMBEE_WORK_CODE], "gateway_task_id", ids),
+        holding(lake.read(CONNECT_CONTACT, around=ids.around(CONNECT_CONTACT)), "contact_id", ids.ids),
+        holding(tables[SYMBEE_WORK_CODE], "gateway_task_id", ids.ids),
         transcripts_of(tables[SYMBEE_TRANSCRIPT], interactions),
         agent_events,
         logins,
@@ -141,27 +157,56 @@ def transcripts_of(transcripts: DataFrame, interactions: DataFrame) -> DataFrame
     return transcripts.join(keys, F.col("media_key") == F.col("named_key"), "left_semi")
 
 
-def closure(lake: Lake, seeds: Sequence[DataFrame]) -> DataFrame:
-    """The ids of `seeds` (frames of id) and all that belong with them through interactions and contacts: id, distinct.
+@dataclass(frozen=True)
+class Closure:
+    """What belongs together: `ids` (id, distinct), and per table the UTC days on which its rows began (None: unknown).
+
+    The ids are looked for in all of the lake, by the columns that name them; the days tell where the rows lie.
+    """
+
+    ids: DataFrame
+    begun_on: Mapping[Table, Collection[date | None]]
+
+    def around(self, table: Table) -> Around:
+        """Where the rows of `table` lie that the ids are of."""
+        days = self.begun_on.get(table, ())
+        begun = {day for day in days if day is not None}
+        return Around(("initiation_at",), spans(begun, "UTC"), nulls=None in days)
+
+
+def closure(lake: Lake, seeds: Sequence[DataFrame]) -> Closure:
+    """The ids of `seeds` (frames of id) and all that belong with them through interactions and contacts.
 
     Each round looks for rows that share an id found in the last one, until none brings a new id: as many rounds as
     the longest way between two rows that belong together.
     """
     found = reduce(lambda left, right: left.unionByName(right), seeds).where("id is not null").distinct()
     found = found.localCheckpoint()
-    links = [lake.read(table).select(*names) for table, names in NAMES.items() if not lake.is_new(table)]
-    if not links:
-        return found
-    rows = [link.select(F.array_compact(F.array(*link.columns)).alias("ids")) for link in links]
-    linked = reduce(lambda left, right: left.unionByName(right), rows).where("size(ids) > 1")
-    by_id = linked.select(F.explode("ids").alias("id"), "ids")
+    tables = {table.path: table for table in NAMES if not lake.is_new(table)}
+    if not tables:
+        return Closure(found, {})
+    links = [
+        lake.read(table).select(
+            F.lit(table.path).alias("path"),
+            F.to_date("initiation_at").alias("day"),
+            F.array_compact(F.array(*NAMES[table])).alias("ids"),
+        )
+        for table in tables.values()
+    ]
+    linked = reduce(lambda left, right: left.unionByName(right), links)
+    by_id = linked.where("size(ids) > 1").select(F.explode("ids").alias("id"), "ids")
     fresh = found
     while True:
         shared = by_id.join(fresh, ["id"], "left_semi").select(F.explode("ids").alias("id")).distinct()
         fresh = shared.join(found, ["id"], "left_anti").localCheckpoint()
         if fresh.isEmpty():
-            return found
+            break
         found = found.unionByName(fresh).localCheckpoint()
+    lying = linked.select("path", "day", F.explode("ids").alias("id")).join(found, ["id"], "left_semi")
+    begun_on: dict[Table, set[date | None]] = {table: set() for table in tables.values()}
+    for row in lying.select("path", "day").distinct().collect():
+        begun_on[tables[row["path"]]].add(row["day"])
+    return Closure(found, begun_on)
 
 
 # --- sessions ---
@@ -175,8 +220,7 @@ def _sessions(
     A session is known by silver/agent_session, as far as it was conformed, else by an event on one of the `doubtful`
     dates, which hold every change since.
     """
-    events, usage = lake.read(SYMBEE_AGENT_EVENT), lake.read(SYMBEE_USER_USAGE)
-    told = events.where(lies_in(F.col("current_state_at"), doubtful, timezone)).select(
+    told = lake.read(SYMBEE_AGENT_EVENT, around=around_dates(SYMBEE_AGENT_EVENT, doubtful, timezone)).select(
         "company_id", "environment", "username", "agent_session_id", F.col("current_state_at").alias("since")
     )
     known = lake.read(AGENT_SESSION).where(_overlaps("started_at", "ended_at", doubtful, timezone))
@@ -192,6 +236,12 @@ def _sessions(
         .agg(F.min("since").alias("since"))
         .localCheckpoint()
     )
+    (row,) = wanted.agg(F.unix_micros(F.min("since")).alias("since")).collect()
+    onwards = [] if row["since"] is None else [(instant_of(row["since"]), None)]
+    around = timedelta(minutes=heartbeat_timeout_minutes)
+    in_session = [(start - around, end + around) for start, end in spans(dates, timezone)]
+    events = lake.read(SYMBEE_AGENT_EVENT, around=Around(("current_state_at",), onwards))
+    usage = lake.read(SYMBEE_USER_USAGE, around=Around(("usage_entry_at",), [*onwards, *in_session]))
     sessions = wanted.select(
         F.col("environment").alias("wanted_environment"),
         F.col("agent").alias("wanted_agent"),
@@ -202,11 +252,7 @@ def _sessions(
     is_same_agent = (symbee_environment() == F.col("wanted_environment")) & (F.col("username") == F.col("wanted_agent"))
     is_same_session = is_same_agent & (F.col("agent_session_id") == F.col("wanted_session"))
     is_since = F.col("current_state_at") >= F.col("since")
-    around = timedelta(minutes=heartbeat_timeout_minutes)
-    is_in_session = any_of(
-        (F.col("usage_entry_at") >= F.lit(start - around)) & (F.col("usage_entry_at") <= F.lit(end + around))
-        for start, end in spans(dates, timezone)
-    )
+    is_in_session = Around(("usage_entry_at",), in_session).condition()
     used = usage.join(agents, is_same_agent, "left").where(
         is_in_session | F.coalesce(F.col("usage_entry_at") >= F.col("since"), F.lit(False))
     )

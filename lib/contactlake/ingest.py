@@ -4,7 +4,7 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import reduce
 from typing import Any, cast
 
@@ -14,6 +14,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StructField, StructType, TimestampType
 
 from contactlake.archive.listing import ArchiveObject
+from contactlake.business_dates import instant_of, shifted
 from contactlake.conform.interactions import media_key
 from contactlake.data_files import DataFile, DataWriter
 from contactlake.errors import StorageError
@@ -21,7 +22,7 @@ from contactlake.feeds import FEEDS
 from contactlake.feeds.record_type import RecordType
 from contactlake.feeds.symbee import TRANSCRIPT
 from contactlake.landing import MANIFEST_DDL, VERSION_COLUMN, Entry, Landing
-from contactlake.store import Lake
+from contactlake.store import Around, Lake
 from contactlake.tables.declaration import Table
 from contactlake.tables.events import SYMBEE_INTERACTION, SYMBEE_TRANSCRIPT
 from contactlake.tables.ops import INGEST_COUNT, INGESTED_OBJECT, QUARANTINE
@@ -31,6 +32,8 @@ log = logging.getLogger("contactlake.ingest")
 _TASK_BYTES = 32 << 20
 """About as many bytes of objects go into one task."""
 _FEWEST_TASKS = 4
+_SAME_DATE = timedelta(days=1)
+"""No further than this apart are two instants of one date."""
 LAKE_ROW = "lake_row"
 """Beside a changed row: the row of the lake that it replaces, or null."""
 
@@ -43,6 +46,9 @@ class Landed:
     """Where they lie, per table."""
     adoptable: dict[str, list[DataFile]] = field(default_factory=lambda: defaultdict(list))
     """Those of `files` that are files of the table itself, and wait only for a commit to name them."""
+    bounds: dict[str, list[tuple[int | None, int | None, int]]] = field(default_factory=lambda: defaultdict(list))
+    """Per table and file, its rows' first and last `lasting` instant, in microseconds since 1970, and how many lack it.
+    """
     rows: Counter[str] = field(default_factory=Counter)
     """Rows laid down, per table."""
     read: dict[tuple[int, str], tuple[int, int]] = field(default_factory=dict)
@@ -57,6 +63,8 @@ class Landed:
             self.files[table] += files
         for table, laid in other.adoptable.items():
             self.adoptable[table] += laid
+        for table, bounds in other.bounds.items():
+            self.bounds[table] += bounds
         self.rows.update(other.rows)
         self.read |= other.read
         self.counts += other.counts
@@ -120,6 +128,7 @@ def land(spark: SparkSession, landing: Landing, objects: Iterable[tuple[int, Arc
                     landed.files[path].append(f"{landing.lake.uri}/{path}/{laid.path}")
                 else:
                     landed.files[path].append(f"{landing.lake.uri}/{row['file']}")
+                    landed.bounds[path].append((row["least"], row["greatest"], row["nulls"]))
                 landed.rows[path] += row["records"]
     return landed
 
@@ -221,7 +230,7 @@ def _compare(lake: Lake, landed: Landed, record_type: RecordType) -> Change:
         changed = winners.withColumn(LAKE_ROW, F.lit(None).cast(f"struct<{row_type}, `version_at`: timestamp>"))
     else:
         old = (
-            lake.read_pinned(table)
+            lake.read_pinned(table, around=_around(landed, table))
             .withColumn("version_at", F.expr(record_type.version or "cast(null as timestamp)"))
             .select(F.struct(*table.column_names, "version_at").alias(LAKE_ROW))
         )
@@ -237,6 +246,19 @@ def _compare(lake: Lake, landed: Landed, record_type: RecordType) -> Change:
     ).first()
     assert figures is not None  # noqa: S101 - an aggregate always gives a row
     return Change(record_type, changed, figures["changed"] - figures["updated"], figures["updated"])
+
+
+def _around(landed: Landed, table: Table) -> Around | None:
+    """Where the lake can have other versions of the landed rows: around the dates that all versions share."""
+    if table.lasting is None:
+        return None
+    bounds = landed.bounds[table.path]
+    spans = [
+        (shifted(instant_of(least), -_SAME_DATE), shifted(instant_of(greatest), _SAME_DATE + timedelta(microseconds=1)))
+        for least, greatest, _ in bounds
+        if least is not None and greatest is not None
+    ]
+    return Around((table.lasting,), spans, nulls=any(nulls for _, _, nulls in bounds))
 
 
 def _version(record_type: RecordType) -> Any:

@@ -17,6 +17,7 @@ from datetime import datetime
 from functools import lru_cache
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from contactlake.archive.compression import UnreadableObject, open_text
@@ -51,14 +52,18 @@ MANIFEST = pa.schema(
         pa.field("size", pa.int64()),
         pa.field("records", pa.int64()),
         pa.field("quarantined", pa.int64()),
+        pa.field("least", pa.int64()),
+        pa.field("greatest", pa.int64()),
+        pa.field("nulls", pa.int64()),
     ]
 )
 """Per object (READ, VANISHED, REFUSED), per object and record type (COUNT), and per file laid down (FILE; of a file of
-the table itself, `file` is below the table's folder and `detail` its statistics)."""
+the table itself, `file` is below the table's folder and `detail` its statistics; of others, `least`, `greatest` and
+`nulls` are of the table's `lasting` instant, in microseconds since 1970)."""
 
 MANIFEST_DDL = (
     "entry int, key string, status string, detail string, record_type string, `table` string, file string, "
-    "size bigint, records bigint, quarantined bigint"
+    "size bigint, records bigint, quarantined bigint, least bigint, greatest bigint, nulls bigint"
 )
 
 
@@ -152,6 +157,7 @@ class _Writer:
 
     def __init__(self, landing: Landing) -> None:
         self._landing = landing
+        self._tables: dict[str, Table] = {}
         self._pending: dict[str, list[pa.Table]] = defaultdict(list)
         self._pending_bytes: Counter[str] = Counter()
         self._files: list[dict[str, object]] = []
@@ -245,6 +251,7 @@ class _Writer:
         self._add(QUARANTINE, pa.Table.from_pylist(rows, arrow_schema(QUARANTINE)))
 
     def _add(self, table: Table, rows: pa.Table) -> None:
+        self._tables[table.path] = table
         self._pending[table.path].append(rows)
         self._pending_bytes[table.path] += rows.nbytes
         if self._pending_bytes[table.path] >= _FILE_BYTES:
@@ -262,7 +269,14 @@ class _Writer:
         name = path.rpartition("/")[2]
         file = f"{self._landing.folder}/{name}/{uuid.uuid4().hex}.parquet"
         self._landing.lake.write(file, buffer.getvalue())
-        self._files.append({"status": "FILE", "table": path, "file": file, "records": rows.num_rows})
+        laid = {"status": "FILE", "table": path, "file": file, "records": rows.num_rows}
+        lasting = self._tables[path].lasting
+        self._files.append(laid | (_bounds(rows[lasting]) if lasting else {}))
+
+
+def _bounds(instants: pa.ChunkedArray) -> dict[str, object]:
+    bounds = pc.min_max(instants.cast(pa.int64())).as_py()
+    return {"least": bounds["min"], "greatest": bounds["max"], "nulls": instants.null_count}
 
 
 def _laid(path: str, file: DataFile) -> dict[str, object]:

@@ -127,11 +127,11 @@ def _family_dates(lake: Lake, changed: Changes, timezone: str) -> list[DataFrame
         return []
     ids = closure(lake, seeds)
     held = {
-        table: holding(lake.read(table), column, ids)
-        for table, column in (
-            (SYMBEE_INTERACTION, "task_id"),
-            (CONNECT_CONTACT, "contact_id"),
-            (SYMBEE_WORK_CODE, "gateway_task_id"),
+        table: holding(lake.read(table, around=around), column, ids.ids)
+        for table, column, around in (
+            (SYMBEE_INTERACTION, "task_id", ids.around(SYMBEE_INTERACTION)),
+            (CONNECT_CONTACT, "contact_id", ids.around(CONNECT_CONTACT)),
+            (SYMBEE_WORK_CODE, "gateway_task_id", None),
         )
         if not lake.is_new(table)
     }

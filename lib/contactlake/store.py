@@ -8,6 +8,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial, reduce
 from itertools import count
@@ -15,6 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from deltalake.exceptions import TableNotFoundError
 from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -41,7 +43,39 @@ _TASK_ROWS = 200_000
 _FEW_FILES = 32
 _FEW_LOCAL_FILES = 256
 """So many files at most are read as plain Parquet: Spark looks each up on its own. Above, Delta's index pays."""
+_SMALL_BYTES = 4 << 20
+_MOST_SMALL_FILES = 24
+"""Where a table has more small files than this, they are made one when rows are added: it would have a file of each run
+otherwise."""
 _GLOB = re.compile(r"[*?{}\[\]\\]")
+
+
+Span = tuple[datetime, datetime | None]
+"""Instants [from, to), UTC; None: without end."""
+
+
+@dataclass(frozen=True)
+class Around:
+    """Rows of which one of the instants `columns` lies in one of `spans`; with `nulls`, also those without a first."""
+
+    columns: tuple[str, ...]
+    spans: Sequence[Span]
+    nulls: bool = False
+
+    def may_lie_in(self, file: NamedFile) -> bool:
+        if self.nulls and file.nulls.get(self.columns[0]) != 0:
+            return True
+        return any(_overlaps(file, column, self.spans) for column in self.columns)
+
+    def condition(self) -> Column:
+        lies = [
+            (F.col(column) >= F.lit(start)) & (F.lit(True) if end is None else F.col(column) < F.lit(end))
+            for column in self.columns
+            for start, end in self.spans
+        ]
+        if self.nulls:
+            lies.append(F.col(self.columns[0]).isNull())
+        return reduce(lambda left, right: left | right, lies, F.lit(False))
 
 
 class Lake:
@@ -172,24 +206,37 @@ class Lake:
 
     # --- reading ---
 
-    def read(self, table: Table, version: int | None = None, dates: Sequence[date] | None = None) -> DataFrame:
+    def read(
+        self,
+        table: Table,
+        version: int | None = None,
+        dates: Sequence[date] | None = None,
+        around: Around | None = None,
+    ) -> DataFrame:
         """The table's rows, at its newest version or at `version`; no rows where there is no table yet.
 
-        With `dates`, of a table that is partitioned by them, only theirs.
+        With `dates`, of a table that is partitioned by them, only theirs; with `around`, only those that it tells.
+        Files that can hold none of them are not opened.
         """
         if version is None and self.is_new(table):
             return self._no_rows(table)
         log = self._log(table)
         if log is None:
             return self._no_rows(table)
-        files = [file for file in log.files(version) if dates is None or file.business_date in dates]
+        files = [
+            file
+            for file in log.files(version)
+            if (dates is None or file.business_date in dates) and (around is None or around.may_lie_in(file))
+        ]
         rows = self.in_few_tasks(self._of_files(table, log, files, version))
+        if around is not None:
+            rows = rows.where(around.condition())
         return rows if dates is None or not table.partition_by else rows.where(F.col(BUSINESS_DATE).isin(list(dates)))
 
-    def read_pinned(self, table: Table, dates: Sequence[date] | None = None) -> DataFrame:
+    def read_pinned(self, table: Table, dates: Sequence[date] | None = None, around: Around | None = None) -> DataFrame:
         """The table's rows as they are now, whatever is written to it before the frame is used."""
         version = self.version(table)
-        return self.read(table, version, dates)
+        return self.read(table, version, dates, around)
 
     def read_rows(self, table: Table, columns: Sequence[str], where: pa.compute.Expression | None = None) -> pa.Table:
         """`columns` of the table's rows, read by the driver alone: for what is small."""
@@ -216,7 +263,7 @@ class Lake:
         if not files:
             return self._no_rows(table)
         path = self.path(table)
-        is_simple = not any(":" in file.path or file.path.startswith("/") for file in files)
+        is_simple = all(_is_below(file) for file in files)
         most = _FEW_FILES if path.startswith("s3://") else _FEW_LOCAL_FILES
         if log.is_plain and is_simple and len(files) <= most and not _GLOB.search(path):
             reader = self.spark.read.schema(table.schema_ddl).option("basePath", path)
@@ -247,7 +294,7 @@ class Lake:
 
     def adopt(self, table: Table, files: Sequence[DataFile]) -> None:
         """Names `files`, whose rows the caller knows to be new."""
-        self._commit(table, self._writable(table), files, [])
+        self._add(table, self._writable(table), files)
 
     def without_rows(self, table: Table, files: Sequence[DataFile], losers: DataFrame) -> list[DataFile]:
         """`files`, which no commit names yet, without `losers` (file, losers: numbers of its rows).
@@ -265,13 +312,12 @@ class Lake:
 
     def append(self, table: Table, rows: DataFrame, number: int | None = None) -> None:
         """Adds `rows`, which the caller knows to be new; `number` says how many, where that is known."""
-        log = self._writable(table)
-        self._commit(table, log, self._lay_down(table, rows, number), [])
+        self._add(table, self._writable(table), self._lay_down(table, rows, number))
 
     def append_rows(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Adds `rows` of Python values; none is no write."""
         if rows:
-            self._commit(table, self._writable(table), self._lay_down_rows(table, rows), [])
+            self._add(table, self._writable(table), self._lay_down_rows(table, rows))
 
     def overwrite(self, table: Table, rows: DataFrame, number: int | None = None) -> None:
         """Puts `rows` in place of all of the table's."""
@@ -429,6 +475,16 @@ class Lake:
             )
         return log
 
+    def _add(self, table: Table, log: DeltaLog, added: Sequence[DataFile]) -> None:
+        """Names `added`; the small files of a table that has too many of them become one in the same commit."""
+        small = [file for file in log.files() if file.size < _SMALL_BYTES and _is_below(file)]
+        if not added or table.partition_by or len(small) <= _MOST_SMALL_FILES:
+            self._commit(table, log, added, [])
+            return
+        contents = (self.store.read(f"{table.path}/{file.path}") for file in small)
+        rows = (pq.read_table(pa.BufferReader(content)) for content in contents)
+        self._commit(table, log, [*added, *self.writer(table).write(rows)], small)
+
     def _commit(self, table: Table, log: DeltaLog, added: Sequence[DataFile], removed: Sequence[NamedFile]) -> None:
         if added or removed:
             self._fenced(table, log, lambda number: log.commit(added, removed, number))
@@ -480,13 +536,18 @@ def _span(day: date, timezone: str) -> tuple[datetime, datetime]:
     return min(midnights(day)), max(midnights(day + timedelta(days=1)))
 
 
-def _overlaps(file: NamedFile, column: str, spans: Sequence[tuple[datetime, datetime]]) -> bool:
+def _is_below(file: NamedFile) -> bool:
+    """Whether the file lies below its table's folder, under a path that needs no decoding."""
+    return ":" not in file.path and "%" not in file.path and not file.path.startswith("/")
+
+
+def _overlaps(file: NamedFile, column: str, spans: Sequence[Span]) -> bool:
     """Whether the file may hold instants of one of `spans`; one that does not tell may."""
     least, greatest = file.least.get(column), file.greatest.get(column)
     if least is None or greatest is None:
         return True
     grain = timedelta(milliseconds=1)  # what Spark writes is cut to it
-    return any(least < end and greatest + grain >= start for start, end in spans)
+    return any((end is None or least < end) and greatest + grain >= start for start, end in spans)
 
 
 def _first_line(fault: Exception) -> str:

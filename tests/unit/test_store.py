@@ -465,7 +465,7 @@ def test_files_without_statistics_count_as_overlapping() -> None:
         replace(table, statistics=())
     with pytest.raises(ValueError, match="is no timestamp"):
         replace(table, dated_by="number")
-    unknown = NamedFile("x", 1, None, None, {}, {}, {})
+    unknown = NamedFile("x", 1, None, None, {}, {}, {}, {})
     assert store._overlaps(unknown, "at", [])
 
 

@@ -81,6 +81,7 @@ class Table:
     customers are never among them. `overlapping` are the columns of the key whose values share what is counted, as
     thresholds do: rows that differ in them are never taken together. `dated_by` is the column that tells a row's
     business date: a date of that name, or an instant, whose date is the one that it has in the lake's time zone.
+    `lasting` is an instant whose date no version of a row changes: older versions are looked for around it alone.
     """
 
     layer: str
@@ -94,6 +95,7 @@ class Table:
     checks: tuple[Check, ...] = ()
     balances: tuple[Balance, ...] = field(default=(), repr=False)
     dated_by: str = BUSINESS_DATE
+    lasting: str | None = None
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]
@@ -110,6 +112,8 @@ class Table:
                 raise ValueError(f"{self}: {column.name} names a customer and must stay out of statistics")
         if self.partition_by not in ((), (BUSINESS_DATE,)):
             raise ValueError(f"{self}: a table is partitioned by {BUSINESS_DATE} or not at all")
+        if self.lasting is not None and self.lasting not in self.statistics:
+            raise ValueError(f"{self}: {self.lasting} is looked for and must be in statistics")
         if self.dated_by != BUSINESS_DATE:
             if self.dated_by not in known or self.column(self.dated_by).type != "timestamp":
                 raise ValueError(f"{self}: {self.dated_by} dates the rows but is no timestamp of theirs")

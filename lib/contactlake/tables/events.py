@@ -26,6 +26,7 @@ SYMBEE_INTERACTION = Table(
     description="One row per task that Symbee Connect concluded; the version completed last.",
     key=("task_id",),
     statistics=("task_id", "gateway_task_id", "initiation_at", "completed_at"),
+    lasting="initiation_at",
     columns=(
         text("task_id", "The task within Symbee Connect.", required=True),
         *_COMPANY,
@@ -73,6 +74,7 @@ SYMBEE_WORK_CODE = Table(
         "created_at",
     ),
     statistics=("gateway_task_id", "created_at"),
+    lasting="created_at",
     columns=(
         *_COMPANY,
         text("work_group_name", "The group that the code is configured in."),
@@ -94,6 +96,7 @@ SYMBEE_USER_USAGE = Table(
     description="One row per login, heartbeat and logout of a Symbee user.",
     key=("company_id", "environment", "username", "usage_entry_at", "usage_action_code", "product_id"),
     statistics=("username", "usage_entry_at"),
+    lasting="usage_entry_at",
     columns=(
         instant("usage_entry_at", "When it happened.", required=True),
         *_COMPANY,
@@ -134,6 +137,7 @@ SYMBEE_AGENT_EVENT = Table(
         "previous_state_at",
     ),
     statistics=("username", "agent_session_id", "current_state_at"),
+    lasting="current_state_at",
     columns=(
         *_COMPANY,
         *_USER,
@@ -157,7 +161,7 @@ SYMBEE_TRANSCRIPT = Table(
     name="symbee_transcript",
     description="One row per chat transcript, without any text: times, directions and lengths.",
     key=("media_key",),
-    statistics=("media_key", "first_message_at"),
+    statistics=("media_key", "first_message_at", "last_message_at"),
     columns=(
         text("media_key", "The object's key within its archive.", required=True),
         text("session_id", "The chat session; not a task id."),
@@ -183,7 +187,16 @@ CONNECT_CONTACT = Table(
     name="connect_contact",
     description="One row per Amazon Connect contact: the contact record that was updated last.",
     key=("contact_id",),
-    statistics=("contact_id", "initiation_at", "disconnect_at", "acw_ended_at", "last_update_at"),
+    statistics=(
+        "contact_id",
+        "initiation_at",
+        "disconnect_at",
+        "acw_started_at",
+        "acw_ended_at",
+        "dequeued_at",
+        "last_update_at",
+    ),
+    lasting="initiation_at",
     columns=(
         text("contact_id", "The contact.", required=True),
         text("initial_contact_id", "The first contact of the conversation."),
