@@ -32,6 +32,8 @@ log = logging.getLogger("contactlake.ingest")
 _TASK_BYTES = 32 << 20
 """About as many bytes of objects go into one task."""
 _FEWEST_TASKS = 4
+_TASK_ROWS = 50_000
+"""About as many changed rows are kept by one task."""
 _SAME_DATE = timedelta(days=1)
 """No further than this apart are two instants of one date."""
 LAKE_ROW = "lake_row"
@@ -240,7 +242,8 @@ def _compare(lake: Lake, landed: Landed, record_type: RecordType) -> Change:
         )
         is_newer = F.col(f"{LAKE_ROW}.record_sha256").isNull() | _beats_lake(record_type)
         changed = winners.join(old, same_key, how="left").where(is_newer)
-    changed = changed.drop(VERSION_COLUMN).persist()
+    tasks = max(1, landed.rows[table.path] // _TASK_ROWS)
+    changed = changed.drop(VERSION_COLUMN).coalesce(tasks).persist()
     figures = changed.agg(
         F.count(F.lit(1)).alias("changed"), F.count(f"{LAKE_ROW}.record_sha256").alias("updated")
     ).first()

@@ -13,12 +13,13 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from contactlake.business_dates import instant_of
 from contactlake.conform.agent_time import IS_LOGIN, SESSION, agent_time
 from contactlake.conform.interactions import media_key
 from contactlake.conform.symbee import business_date, symbee_environment
-from contactlake.evidence import COUNTED_AT, NAMES, closure, holding, ids_of, transcripts_of
+from contactlake.evidence import COUNTED_AT, COUNTED_COLUMNS, NAMES, closure, holding, ids_of, transcripts_of
 from contactlake.ingest import LAKE_ROW, Change
-from contactlake.store import Lake
+from contactlake.store import Around, Lake
 from contactlake.tables.conformed import AGENT, AGENT_SESSION, RECONCILIATION
 from contactlake.tables.declaration import Table
 from contactlake.tables.events import (
@@ -159,23 +160,77 @@ def _message_dates(
 # --- sessions ---
 
 
+def _of_sessions(rows: DataFrame) -> DataFrame:
+    """Agent events by their session: environment, agent, session_id, at, is_login."""
+    return rows.select(
+        symbee_environment().alias("environment"),
+        F.col("username").alias("agent"),
+        F.col("agent_session_id").alias("session_id"),
+        F.col("current_state_at").alias("at"),
+        F.expr(IS_LOGIN).alias("is_login"),
+    )
+
+
+def _changed_sessions(changed: Changes) -> DataFrame:
+    """The sessions (environment, agent, session_id) that a changed agent event belongs to."""
+    rows = _union(_of_sessions(rows) for rows in changed.both(SYMBEE_AGENT_EVENT))
+    assert rows is not None  # noqa: S101 - only called where the table is changed
+    return rows.select(*SESSION).distinct()
+
+
+def _changed_agents(lake: Lake, changed: Changes) -> DataFrame:
+    """The agents of changed events: changed_environment, changed_agent, since.
+
+    No session of theirs that began before `since` is changed: it has no changed event, and where it has no end of its
+    own, a LOGIN ends what can be known of it before the first changed event.
+    """
+    named = [
+        rows.select(
+            symbee_environment().alias("environment"),
+            F.col("username").alias("agent"),
+            F.col(*COUNTED_COLUMNS[table]).alias("at"),
+        )
+        for table in (SYMBEE_AGENT_EVENT, SYMBEE_USER_USAGE)
+        for rows in changed.both(table)
+    ]
+    union = _union(named)
+    assert union is not None  # noqa: S101 - only called where one of the tables is changed
+    agents = union.groupBy("environment", "agent").agg(F.min("at").alias("changed_at"))
+    since: Column = F.col("changed_at")
+    if not lake.is_new(SYMBEE_AGENT_EVENT):
+        agents = agents.localCheckpoint()
+        known = _of_sessions(lake.read(SYMBEE_AGENT_EVENT)).join(agents, ["environment", "agent"])
+        if SYMBEE_AGENT_EVENT in changed:
+            own = _changed_sessions(changed).withColumn("is_own", F.lit(True))
+            known = known.join(own, [*SESSION], "left")
+        else:
+            known = known.withColumn("is_own", F.lit(False))
+        is_login_before = F.col("is_login") & (F.col("at") < F.col("changed_at"))
+        bounds = known.groupBy("environment", "agent").agg(
+            F.coalesce(F.max(F.when(is_login_before, F.col("at"))), F.min("at")).alias("login_at"),
+            F.min(F.when(F.col("is_own"), F.col("at"))).alias("own_at"),
+        )
+        agents = agents.join(bounds, ["environment", "agent"], "left")
+        since = F.least("changed_at", "login_at", "own_at")
+    return agents.select(
+        F.col("environment").alias("changed_environment"), F.col("agent").alias("changed_agent"), since.alias("since")
+    ).localCheckpoint()
+
+
 def _session_dates(lake: Lake, changed: Changes, timezone: str) -> list[DataFrame]:
     """Each date of a session that a changed agent event belongs to, or whose end a changed event moves."""
     tables = (SYMBEE_AGENT_EVENT, SYMBEE_USER_USAGE)
     if not any(table in changed for table in tables):
         return []
-    agents = _union(
-        rows.select(symbee_environment().alias("changed_environment"), F.col("username").alias("changed_agent"))
-        for table in tables
-        for rows in changed.both(table)
-    )
-    assert agents is not None  # noqa: S101 - one of the tables is changed
-    agents = agents.distinct().localCheckpoint()
+    agents = _changed_agents(lake, changed)
+    (row,) = agents.agg(F.unix_micros(F.min("since")).alias("since")).collect()
     is_theirs = (symbee_environment() == F.col("changed_environment")) & (F.col("username") == F.col("changed_agent"))
 
     def after(table: Table) -> DataFrame:
-        """The rows of the agents as they will be."""
-        rows = lake.read(table)
+        """The rows of the agents since then, as they will be."""
+        at = COUNTED_COLUMNS[table]
+        onwards = Around(at, [] if row["since"] is None else [(instant_of(row["since"]), None)])
+        rows = lake.read(table, around=onwards)
         new = changed.new(table)
         if new is not None:
             fresh = new.select(*rows.columns)
@@ -185,7 +240,7 @@ def _session_dates(lake: Lake, changed: Changes, timezone: str) -> list[DataFram
             )
             kept = rows.alias("kept").join(fresh.alias("fresh"), same_key, "left_anti")
             rows = kept.unionByName(fresh)
-        return rows.join(agents, is_theirs, "left_semi")
+        return rows.join(agents, is_theirs & (F.col(at[0]) >= F.col("since")), "left_semi")
 
     events = after(SYMBEE_AGENT_EVENT)
     logins = events.where(IS_LOGIN)
@@ -196,19 +251,19 @@ def _session_dates(lake: Lake, changed: Changes, timezone: str) -> list[DataFram
         .where("source = 'symbee'")
         .select(*SESSION, F.struct("started_at", "ended_at", "ended_by").alias("was"))
     )
-    compared = will_be.join(was, [*SESSION], "left")
-    touched = _union(
-        rows.select(
-            symbee_environment().alias("environment"),
-            F.col("username").alias("agent"),
-            F.col("agent_session_id").alias("session_id"),
+    compared = (
+        will_be.join(was, [*SESSION], "left")
+        .join(
+            agents,
+            (F.col("environment") == F.col("changed_environment")) & (F.col("agent") == F.col("changed_agent")),
         )
-        for rows in changed.both(SYMBEE_AGENT_EVENT)
+        # What had begun before is seen in part only, and ends as it did.
+        .where("was is null or was.started_at >= since")
+        .select(*SESSION, "will_be", "was")
     )
     moved = compared.where(~F.col("will_be").eqNullSafe(F.col("was")))
-    if touched is not None:
-        own = compared.join(touched.distinct(), [*SESSION], "left_semi")
-        moved = moved.unionByName(own)
+    if SYMBEE_AGENT_EVENT in changed:
+        moved = moved.unionByName(compared.join(_changed_sessions(changed), [*SESSION], "left_semi"))
     return [
         _dates_between(
             moved,

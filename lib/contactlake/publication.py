@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.archive.storage import ObjectStore
-from contactlake.business_dates import date_start
+from contactlake.business_dates import date_start, spans
 from contactlake.concurrency import concurrently
 from contactlake.conform.agent_time import SESSION, session_events
 from contactlake.conform.interactions import handle_ms
@@ -28,7 +28,7 @@ from contactlake.quality import figures
 from contactlake.quality.audit import Audited, audit
 from contactlake.quality.gate import Limit, Result, judge
 from contactlake.quality.rules import KEY_RULE, balance_name, expectation_name, row_rules
-from contactlake.store import Lake
+from contactlake.store import Around, Lake
 from contactlake.tables.conformed import (
     AGENT,
     AGENT_STATE,
@@ -119,7 +119,8 @@ def _dated(lake: Lake, table: Table, dates: Sequence[date], timezone: str) -> Da
     """The rows of `table` that belong to `dates`, with their business_date."""
     if table.dated_by == BUSINESS_DATE:
         return lake.read_pinned(table, dates)
-    rows = lake.read_pinned(table).withColumn(BUSINESS_DATE, business_date(table.dated_by, timezone))
+    around = Around((table.dated_by,), spans(dates, timezone))
+    rows = lake.read_pinned(table, around=around).withColumn(BUSINESS_DATE, business_date(table.dated_by, timezone))
     return rows.where(F.col(BUSINESS_DATE).isin(list(dates)))
 
 

@@ -56,6 +56,7 @@ from contactlake.quality.gate import failed
 from contactlake.reconciliation import ReconciliationRules
 from contactlake.session import for_little, get_session
 from contactlake.store import Lake
+from contactlake.tables.conformed import RECONCILIATION
 from contactlake.tables.events import EVENT_TABLES
 from contactlake.tables.ops import INGESTED_OBJECT
 
@@ -63,6 +64,8 @@ log = logging.getLogger("contactlake.run")
 
 JOBS = ("ingest", "reconcile", "measure", "daily")
 _LITTLE_BYTES = 32 << 20
+_READ_OF_LAKE = 10
+"""About one byte in so many of a lake's events is read for a few dates."""
 LANDING = "_landing"
 """Below the lake's root: what the executors laid down for the run that is under way."""
 
@@ -171,8 +174,11 @@ class Run:
     # --- the whole ---
 
     def _is_little(self) -> bool:
-        """Whether all that this run could read is little: the lake's events and the archive's new objects."""
-        return self._lake.size(EVENT_TABLES) + sum(item.size for _, item in self._listed) < _LITTLE_BYTES
+        """Whether what this run will read is little: new objects, and of the lake's events the ids and some dates."""
+        lake = self._lake.size(EVENT_TABLES)
+        if not self._lake.is_new(RECONCILIATION):
+            lake = lake // _READ_OF_LAKE
+        return lake + sum(item.size for _, item in self._listed) < _LITTLE_BYTES
 
     def _probe_archives(self) -> None:
         """Raises `StorageError` for an archive that is not there, before anything is started or written."""
