@@ -83,7 +83,8 @@ docs: $(INSTALLED) ## Write the pages that are made of the declarations, and the
 	$(BIN)/python -m contactlake.documentation docs
 	$(BIN)/python -m tests.notebooks
 
-bench: java $(INSTALLED) ## Measure speed and memory on a large invented archive.
+bench: java $(INSTALLED) ## Measure speed and memory beside a DuckDB script; ARGS="--gigabytes 10 --runs 3" for the large.
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python tests/bench/run.py $(ARGS)
 
 wheel: $(INSTALLED) ## Build dist/*.whl, with the Spark settings inside.

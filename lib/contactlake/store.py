@@ -477,13 +477,15 @@ class Lake:
 
     def _add(self, table: Table, log: DeltaLog, added: Sequence[DataFile]) -> None:
         """Names `added`; the small files of a table that has too many of them become one in the same commit."""
+        writer = self.writer(table)
+        is_by_date = writer.dated_by is not None  # then each date has files of its own
         small = [file for file in log.files() if file.size < _SMALL_BYTES and _is_below(file)]
-        if not added or table.partition_by or len(small) <= _MOST_SMALL_FILES:
+        if not added or is_by_date or len(small) <= _MOST_SMALL_FILES:
             self._commit(table, log, added, [])
             return
         contents = (self.store.read(f"{table.path}/{file.path}") for file in small)
         rows = (pq.read_table(pa.BufferReader(content)) for content in contents)
-        self._commit(table, log, [*added, *self.writer(table).write(rows)], small)
+        self._commit(table, log, [*added, *writer.write(rows)], small)
 
     def _commit(self, table: Table, log: DeltaLog, added: Sequence[DataFile], removed: Sequence[NamedFile]) -> None:
         if added or removed:

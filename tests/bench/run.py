@@ -1,19 +1,24 @@
-"""`make bench`: where the time of a run goes, and how much memory it takes at most.
+"""`make bench`: how long runs take beside what one would use instead, where the time goes, and how much memory.
 
 Each part is a process of its own, measured from its start. Absolute seconds are of the machine at hand; what is worth
-keeping are the ratios to a bare Spark session that reads one Delta table.
+keeping are the ratios: to the DuckDB script beside this file (`duckdb_daily.py`), which does the main line's work
+without quarantine, ledger, lock, gate or increments, and to a bare Spark session that reads one Delta table.
 """
 
 import argparse
 import json
+import os
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
 
 import psutil
@@ -21,8 +26,14 @@ from rich.console import Console
 from rich.table import Table
 
 REPOSITORY = Path(__file__).parents[2]
-COMMAND = str(Path(sys.executable).with_name("contactlake"))
+PYTHON = sys.executable
+COMMAND = str(Path(PYTHON).with_name("contactlake"))
+RIVAL = str(Path(__file__).with_name("duckdb_daily.py"))
+FIRST_DAY = date(2025, 3, 3)
 _STEP = re.compile(r"INFO (?P<step>[a-z][^:]*): (?P<seconds>[0-9.]+) s$", re.MULTILINE)
+_NUMBERS = re.compile(r" [0-9].*")
+"""What differs between the names of one step: how many objects, which dates."""
+_MASTER = re.compile(r"Starting Spark master at (spark://\S+)")
 
 BARE = """
 import sys
@@ -44,11 +55,26 @@ class Part:
     name: str
     seconds: float
     peak_megabytes: float
-    steps: list[tuple[str, float]] = field(default_factory=list)
+    steps: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """One target of the bench: what was measured over what, and what it should be at most (or, `at_least`)."""
+
+    letter: str
+    what: str
+    value: float
+    target: float
+    at_least: bool = False
+
+    @property
+    def is_met(self) -> bool:
+        return self.value >= self.target if self.at_least else self.value <= self.target
 
 
 def _watch(process: psutil.Process, peak: list[int], ended: threading.Event) -> None:
-    while not ended.wait(0.1):
+    while not ended.wait(0.2):
         total = 0
         try:
             for member in (process, *process.children(recursive=True)):
@@ -58,9 +84,11 @@ def _watch(process: psutil.Process, peak: list[int], ended: threading.Event) -> 
         peak[0] = max(peak[0], total)
 
 
-def measure(name: str, command: Sequence[str]) -> Part:
+def measure(name: str, command: Sequence[str], **environment: str) -> Part:
     began = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
+    ) as process:
         peak, ended = [0], threading.Event()
         watcher = threading.Thread(target=_watch, args=(psutil.Process(process.pid), peak, ended), daemon=True)
         watcher.start()
@@ -69,52 +97,267 @@ def measure(name: str, command: Sequence[str]) -> Part:
         watcher.join()
     if process.returncode:
         sys.exit(f"{name} ended with exit code {process.returncode}:\n{errors}")
-    steps = [(match["step"], float(match["seconds"])) for match in _STEP.finditer(errors)]
-    return Part(name, time.perf_counter() - began, peak[0] / 1e6, steps)
+    steps = {_NUMBERS.sub("", match["step"]): float(match["seconds"]) for match in _STEP.finditer(errors)}
+    part = Part(name, time.perf_counter() - began, peak[0] / 1e6, steps)
+    print(f"{part.name}: {part.seconds:.1f} s, {part.peak_megabytes:.0f} MB", file=sys.stderr, flush=True)
+    return part
+
+
+def median(parts: Sequence[Part]) -> Part:
+    """The part of the median time, with the median of each step and the greatest peak."""
+    names = {name for part in parts for name in part.steps}
+    return Part(
+        parts[0].name,
+        statistics.median(part.seconds for part in parts),
+        max(part.peak_megabytes for part in parts),
+        {name: statistics.median(part.steps.get(name, 0.0) for part in parts) for name in sorted(names)},
+    )
+
+
+class Bench:
+    """The archives, lakes and configurations below one folder."""
+
+    def __init__(self, folder: Path, runs: int) -> None:
+        self.folder, self.runs = folder, runs
+        self.parts: list[Part] = []
+        self.ratios: list[Ratio] = []
+
+    def archive(self, name: str, *arguments: str) -> Path:
+        """An invented archive, made once, and its configuration beside it."""
+        path = self.folder / name
+        if not path.exists():
+            processes = ["--processes", f"{os.cpu_count()}"]
+            measure(f"synthesize {name}", [COMMAND, "synthesize", "--out", str(path), *arguments, *processes])
+        local = (REPOSITORY / "conf" / "local.toml").read_text(encoding="utf-8")
+        config = local.replace("build/lake", f"{self.folder}/{name}-lake").replace("build/archive", str(path))
+        (self.folder / f"{name}.toml").write_text(config, encoding="utf-8")
+        return path
+
+    def lake(self, name: str) -> Path:
+        return self.folder / f"{name}-lake"
+
+    def daily(self, title: str, name: str, as_of: date, **environment: str) -> Part:
+        """`contactlake daily` as of six in the morning, UTC, of a date."""
+        command = [COMMAND, "daily", "--config", str(self.folder / f"{name}.toml")]
+        return measure(title, [*command, "--as-of", f"{as_of.isoformat()}T06:00:00Z"], **environment)
+
+    def first_load(self, title: str, name: str, as_of: date, **environment: str) -> Part:
+        shutil.rmtree(self.lake(name), ignore_errors=True)
+        return self.daily(title, name, as_of, **environment)
+
+    def repeated(self, run: Callable[[], Part]) -> Part:
+        return self.kept(median([run() for _ in range(self.runs)]))
+
+    def kept(self, part: Part) -> Part:
+        self.parts.append(part)
+        return part
+
+
+def raw_bytes(archive: Path) -> int:
+    return sum(file.stat().st_size for file in archive.rglob("*") if file.is_file())
+
+
+# --- the targets ---
+
+
+def bulk(bench: Bench, gigabytes: float) -> None:
+    """a, g and h: a first load of interactions and contacts, beside the rival's; and a tenth of it."""
+    name, tenth = "bulk", "bulk-tenth"
+    span = ["--start", FIRST_DAY.isoformat(), "--days", "5", "--clean", "--types", "interactions,contacts"]
+    as_of = FIRST_DAY + timedelta(days=6)
+    archive = bench.archive(name, *span, "--gigabytes", f"{gigabytes}")
+    bench.archive(tenth, *span, "--gigabytes", f"{gigabytes / 10}")
+    ours, rivals = [], []
+    for _ in range(bench.runs):  # in turn, so that a slow spell of the machine falls on both
+        ours.append(bench.first_load(f"first load of {gigabytes:g} GB", name, as_of))
+        lake = bench.folder / "rival-lake"
+        shutil.rmtree(lake, ignore_errors=True)
+        arguments = [str(archive), str(lake), "--as-of", f"{as_of.isoformat()}T06:00:00Z"]
+        rivals.append(measure(f"DuckDB script, {gigabytes:g} GB", [PYTHON, RIVAL, *arguments]))
+    our, rival = bench.kept(median(ours)), bench.kept(median(rivals))
+    small = bench.repeated(lambda: bench.first_load(f"first load of {gigabytes / 10:g} GB", tenth, as_of))
+    bench.ratios += [
+        Ratio("a", f"first load of {gigabytes:g} GB / DuckDB script", our.seconds / rival.seconds, 1.0),
+        Ratio("g", "peak memory of it / of a tenth", our.peak_megabytes / small.peak_megabytes, 1.2),
+        Ratio("h", "the gate's judging / that run", our.steps["judge"] / our.seconds, 0.1),
+    ]
+
+
+def every_type(bench: Bench, gigabytes: float) -> None:
+    """b: the same with agent events, work codes, usage and transcripts; seconds per raw gigabyte."""
+    span = ["--start", FIRST_DAY.isoformat(), "--days", "5", "--clean", "--gigabytes", f"{gigabytes}"]
+    archive = bench.archive("all", *span)
+    part = bench.repeated(
+        lambda: bench.first_load("first load of every record type", "all", FIRST_DAY + timedelta(days=6))
+    )
+    stored = raw_bytes(archive) / 1e9
+    bench.ratios.append(Ratio("b", "seconds per gigabyte as it is stored", part.seconds / stored, float("inf")))
+
+
+def growth(bench: Bench) -> None:
+    """c: one more day on a lake of a year, beside one on a lake of a month."""
+    last = date(2025, 3, 10)
+    found = {}
+    for name, days in (("month", 30), ("year", 365)):
+        begin = last - timedelta(days=days)
+        bench.archive(name, "--start", begin.isoformat(), "--days", f"{days + 1}", "--agents", "12", "--seed", "7")
+        before = bench.folder / f"{name}-lake-before"
+        if not before.exists():
+            bench.kept(bench.first_load(f"first load of a {name}", name, last))
+            shutil.copytree(bench.lake(name), before)
+
+        def increment(name: str = name, before: Path = before) -> Part:
+            shutil.rmtree(bench.lake(name), ignore_errors=True)
+            shutil.copytree(before, bench.lake(name))
+            return bench.daily(f"a day onto a {name}", name, last + timedelta(days=1))
+
+        found[name] = bench.repeated(increment)
+    bench.ratios.append(
+        Ratio("c", "a day onto a year / onto a month", found["year"].seconds / found["month"].seconds, 1.1)
+    )
+
+
+def fixed_costs(bench: Bench) -> None:
+    """d and e: nothing new, and one agent's day, beside a bare session."""
+    bench.archive("day", "--start", FIRST_DAY.isoformat(), "--days", "2", "--agents", "5", "--seed", "7")
+    first, second = FIRST_DAY + timedelta(days=1), FIRST_DAY + timedelta(days=2)
+    before = bench.folder / "day-lake-before"
+    if not before.exists():
+        bench.kept(bench.first_load("first day", "day", first))
+        shutil.copytree(bench.lake("day"), before)
+
+    def increment() -> Part:
+        shutil.rmtree(bench.lake("day"), ignore_errors=True)
+        shutil.copytree(before, bench.lake("day"))
+        return bench.daily("a few agents' day", "day", second)
+
+    more = bench.repeated(increment)
+    nothing = bench.repeated(lambda: bench.daily("nothing new", "day", second))
+    bare = bench.repeated(
+        lambda: measure("bare session, one table read", [PYTHON, "-c", BARE, str(bench.folder / "day.toml")])
+    )
+    bench.ratios += [
+        Ratio("d", "nothing new / bare session", nothing.seconds / bare.seconds, 3.0),
+        Ratio("e", "a few agents' day / bare session", more.seconds / bare.seconds, 6.0),
+    ]
+
+
+def workers(bench: Bench, gigabytes: float) -> None:
+    """f: a standalone cluster with one worker, then with two, each of one core."""
+    span = ["--start", FIRST_DAY.isoformat(), "--days", "5", "--clean", "--types", "interactions,contacts"]
+    bench.archive("cluster", *span, "--gigabytes", f"{gigabytes}")
+    as_of, found = FIRST_DAY + timedelta(days=6), {}
+    for number in (1, 2):
+        with _cluster(bench.folder, number) as settings:
+            found[number] = bench.repeated(
+                lambda number=number, settings=settings: bench.first_load(  # type: ignore[misc]
+                    f"first load, {number} worker(s)", "cluster", as_of, SPARK_CONF_DIR=str(settings)
+                )
+            )
+    bench.ratios.append(Ratio("f", "one worker / two workers", found[1].seconds / found[2].seconds, 1.8, at_least=True))
+
+
+@contextmanager
+def _cluster(folder: Path, number: int) -> Iterator[Path]:
+    """A standalone cluster of `number` workers; gives a folder of settings that name its master."""
+    import pyspark
+
+    home = Path(pyspark.__file__).parent
+    start = [str(home / "bin" / "spark-class")]
+    environment = {**os.environ, "SPARK_HOME": str(home), "PYSPARK_PYTHON": PYTHON}
+    processes: list[subprocess.Popen[str]] = []
+
+    def launch(name: str, *arguments: str) -> Path:
+        log = folder / f"{name}.log"
+        with log.open("w") as errors:
+            processes.append(
+                subprocess.Popen([*start, *arguments], stdout=errors, stderr=errors, text=True, env=environment)
+            )
+        return log
+
+    try:
+        package = "org.apache.spark.deploy"
+        log = launch("master", f"{package}.master.Master", "--host", "127.0.0.1", "--port", "0", "--webui-port", "0")
+        deadline = time.monotonic() + 60
+        while not (match := _MASTER.search(log.read_text(encoding="utf-8"))):
+            if time.monotonic() > deadline:
+                sys.exit(f"no Spark master came up: {log}")
+            time.sleep(0.5)
+        for worker in range(number):
+            work = str(folder / f"worker-{worker}")
+            place = ["--host", "127.0.0.1", "--webui-port", "0", "--cores", "1", "--memory", "4g", "--work-dir", work]
+            launch(f"worker-{worker}", f"{package}.worker.Worker", *place, match[1])
+        settings = folder / "cluster-conf"
+        shutil.rmtree(settings, ignore_errors=True)
+        shutil.copytree(REPOSITORY / "conf", settings)
+        defaults = settings / "spark-defaults.conf"
+        lines = defaults.read_text(encoding="utf-8").replace("local[*]", match[1])
+        cluster = {"executor.memory": "3g", "executor.cores": "1", "cores.max": f"{number}", "driver.host": "127.0.0.1"}
+        lines += "".join(f"spark.{key} {value}\n" for key, value in cluster.items())
+        defaults.write_text(lines, encoding="utf-8")
+        yield settings
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+            process.wait()
+
+
+# --- the report ---
+
+
+def report(bench: Bench) -> None:
+    console = Console()
+    table = Table(title="What was run", title_justify="left")
+    for heading in ("part", "seconds", "peak MB"):
+        table.add_column(heading, justify="left" if heading == "part" else "right")
+    for part in bench.parts:
+        table.add_row(part.name, f"{part.seconds:.1f}", f"{part.peak_megabytes:.0f}")
+        for step, seconds in part.steps.items():
+            table.add_row(f"  {step}", f"{seconds:.1f}", "")
+    console.print(table)
+    ratios = Table(title="What is worth keeping", title_justify="left")
+    for heading in ("", "ratio", "measured", "target"):
+        ratios.add_column(heading, justify="left" if heading in ("", "ratio") else "right")
+    for ratio in sorted(bench.ratios, key=lambda ratio: ratio.letter):
+        target = "" if ratio.target == float("inf") else f"{'≥' if ratio.at_least else '≤'} {ratio.target:g}"
+        ratios.add_row(ratio.letter, ratio.what, f"{ratio.value:.2f}", target + ("" if ratio.is_met else " (not met)"))
+    console.print(ratios)
+    told = {
+        "machine": {
+            "cores": os.cpu_count(),
+            "memory_gigabytes": round(psutil.virtual_memory().total / 1e9, 1),
+            "python": sys.version.split()[0],
+        },
+        "runs": bench.runs,
+        "ratios": [{"target": ratio.letter, "what": ratio.what, "value": ratio.value} for ratio in bench.ratios],
+        "parts": [asdict(part) for part in bench.parts],
+    }
+    path = REPOSITORY / "build" / "bench.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(told, indent=2), encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--days", type=int, default=2)
-    parser.add_argument("--agents", type=int, default=12)
-    parser.add_argument("--folder", type=Path, default=REPOSITORY / "build" / "bench")
+    parser.add_argument("--gigabytes", type=float, default=1.0, help="of the bulk archive, raw (default 1)")
+    parser.add_argument("--runs", type=int, default=1, help="of each part; medians are kept (default 1)")
+    parser.add_argument("--only", default="abcdef", help="which targets, by their letters (g and h come with a)")
+    parser.add_argument("--folder", type=Path, default=REPOSITORY / "build" / "bench", help="kept between calls")
     arguments = parser.parse_args()
-    folder = arguments.folder
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    config = folder / "bench.toml"
-    local = (REPOSITORY / "conf" / "local.toml").read_text(encoding="utf-8")
-    config.write_text(
-        local.replace("build/lake", f"{folder}/lake").replace("build/archive", f"{folder}/archive"), encoding="utf-8"
-    )
-    span = ["--start", "2025-03-04", "--days", f"{arguments.days}", "--agents", f"{arguments.agents}", "--seed", "7"]
-    daily = [COMMAND, "daily", "--config", str(config), "--as-of", "2025-12-01T00:00:00Z"]
-    parts = [
-        measure("synthesize", [COMMAND, "synthesize", "--out", str(folder / "archive"), *span]),
-        measure("first daily run", daily),
-        measure("run with nothing new", daily),
-        measure("bare session, one table read", [sys.executable, "-c", BARE, str(config)]),
-        measure("summary", [COMMAND, "summary", "--config", str(config)]),
-    ]
-    raw = sum(file.stat().st_size for file in (folder / "archive").rglob("*") if file.is_file())
-    _print(parts, raw)
-    report = REPOSITORY / "build" / "bench.json"
-    report.parent.mkdir(exist_ok=True)
-    report.write_text(
-        json.dumps({"archive_bytes": raw, "parts": [asdict(part) for part in parts]}, indent=2), encoding="utf-8"
-    )
-
-
-def _print(parts: Sequence[Part], raw: int) -> None:
-    bare = next(part.seconds for part in parts if part.name.startswith("bare"))
-    table = Table(title=f"{raw / 1e6:.1f} MB of archive", title_justify="left")
-    for heading in ("part", "seconds", "x bare session", "peak MB"):
-        table.add_column(heading, justify="left" if heading == "part" else "right")
-    for part in parts:
-        table.add_row(part.name, f"{part.seconds:.1f}", f"{part.seconds / bare:.2f}", f"{part.peak_megabytes:.0f}")
-        for step, seconds in part.steps:
-            table.add_row(f"  {step}", f"{seconds:.1f}", f"{seconds / bare:.2f}", "")
-    Console().print(table)
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    bench = Bench(arguments.folder.resolve(), arguments.runs)
+    wanted = set(arguments.only)
+    if wanted & set("agh"):
+        bulk(bench, arguments.gigabytes)
+    if "b" in wanted:
+        every_type(bench, arguments.gigabytes)
+    if "c" in wanted:
+        growth(bench)
+    if wanted & set("de"):
+        fixed_costs(bench)
+    if "f" in wanted:
+        workers(bench, arguments.gigabytes)
+    report(bench)
 
 
 if __name__ == "__main__":

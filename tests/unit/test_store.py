@@ -22,8 +22,8 @@ from contactlake.data_files import DataFile, DataWriter
 from contactlake.delta_log import NamedFile
 from contactlake.errors import LakeHeld, StorageError
 from contactlake.feeds.arrow_schema import arrow_schema
-from contactlake.store import Lake
-from contactlake.tables.declaration import Column, Table, count, instant, text
+from contactlake.store import Around, Lake
+from contactlake.tables.declaration import BUSINESS_DATE, Column, Table, count, instant, text
 from contactlake.tables.declaration import date as date_column
 
 ZONE = "America/Chicago"
@@ -61,6 +61,9 @@ DATED = Table(
     dated_by="at",
     columns=(text("id", "Key."), instant("at", "Instant."), count("number", "Number.")),
 )
+
+PLAIN = replace(DATED, name="plain", dated_by=BUSINESS_DATE)
+"""As the event tables are: its rows are not kept apart by date."""
 
 NOTHING: dict[str, Any] = dict.fromkeys(EVERYTHING.column_names)
 ROWS: list[dict[str, Any]] = [
@@ -101,7 +104,7 @@ def root(tmp_path: Path) -> DirectoryStore:
 @pytest.fixture
 def lake(spark: SparkSession, root: DirectoryStore) -> Lake:
     made = make_lake(spark, root)
-    for table in (EVERYTHING, DATED):
+    for table in (EVERYTHING, DATED, PLAIN):
         made.create(table)
     return made
 
@@ -467,6 +470,71 @@ def test_files_without_statistics_count_as_overlapping() -> None:
         replace(table, dated_by="number")
     unknown = NamedFile("x", 1, None, None, {}, {}, {}, {})
     assert store._overlaps(unknown, "at", [])
+
+
+# --- around instants, adopted, tidied ---
+
+
+def dated_rows(*days: int) -> list[dict[str, Any]]:
+    return [
+        {"id": f"{day}", "at": datetime(2025, 1, 1, tzinfo=UTC) + timedelta(days=day), "number": day} for day in days
+    ]
+
+
+def test_rows_around_instants_are_read_from_their_files_alone(lake: Lake, root: DirectoryStore, reader: str) -> None:
+    for days in ((0, 1), (10, 11), (20,)):
+        lake.append_rows(PLAIN, dated_rows(*days))
+    lake.append_rows(PLAIN, [{"id": "never", "at": None, "number": None}])
+    start = datetime(2025, 1, 1, tzinfo=UTC)
+    ten, eleven = start + timedelta(days=10), start + timedelta(days=11)
+
+    def ids(around: Around) -> set[str]:
+        return {row["id"] for row in lake.read(PLAIN, around=around).collect()}
+
+    assert ids(Around(("at",), [(ten, eleven)])) == {"10"}
+    assert ids(Around(("at",), [(ten, eleven)], nulls=True)) == {"10", "never"}
+    assert ids(Around(("at",), [(eleven, None)])) == {"11", "20"}
+    assert ids(Around(("at",), [(start, start + timedelta(hours=1)), (eleven, None)])) == {"0", "11", "20"}
+    assert ids(Around(("at",), [])) == set()
+    if reader == "parquet":
+        (other,) = (file for file in lake._writable(PLAIN).files() if file.least.get("at") == start)
+        root.delete([f"{PLAIN.path}/{other.path}"])
+        assert ids(Around(("at",), [(ten, eleven)])) == {"10"}
+
+
+@pytest.mark.parametrize("is_little", [True, False])
+def test_files_without_their_losers_are_adopted(lake: Lake, root: DirectoryStore, is_little: bool) -> None:
+    lake.is_little = is_little
+    writer = lake.writer(PLAIN)
+    files = [
+        file
+        for days in ((0, 1, 2), (3,), (4, 5))
+        for file in writer.write([pa.Table.from_pylist(dated_rows(*days), arrow_schema(PLAIN))])
+    ]
+    lost = [{"file": files[0].path, "losers": [1]}, {"file": files[1].path, "losers": [0]}]
+    losers = lake.spark.createDataFrame(lost, "file string, losers array<bigint>")
+    kept = lake.without_rows(PLAIN, files, losers)
+    assert listed(lake.read_laid(PLAIN, kept)) == in_order(dated_rows(0, 2, 4, 5))
+    assert lake.is_new(PLAIN)
+    lake.adopt(PLAIN, kept)
+    assert listed(by_delta(lake, PLAIN)) == in_order(dated_rows(0, 2, 4, 5))
+    on_disk = {info.key.rpartition("/")[2] for info in root.list(f"{PLAIN.path}/") if info.key.endswith(".parquet")}
+    assert on_disk == {file.path for file in kept}
+    assert files[2] in kept
+
+
+def test_many_small_files_become_one(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_MOST_SMALL_FILES", 3)
+    for day in range(6):
+        lake.append_rows(PLAIN, dated_rows(day))
+        assert lake.version(PLAIN) == day + 1
+        assert len(lake._writable(PLAIN).files()) <= 4
+    assert listed(by_delta(lake, PLAIN)) == in_order(dated_rows(*range(6)))
+    start = datetime(2025, 1, 1, tzinfo=UTC)
+    found = lake.read(PLAIN, around=Around(("at",), [(start, start + timedelta(days=2))])).collect()
+    assert {row["id"] for row in found} == {"0", "1"}
+    lake.restore(PLAIN, 3)
+    assert listed(by_delta(lake, PLAIN)) == in_order(dated_rows(0, 1, 2))
 
 
 # --- S3 ---
