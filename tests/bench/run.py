@@ -232,7 +232,9 @@ def fixed_costs(bench: Bench) -> None:
         return bench.daily("a few agents' day", "day", second)
 
     more = bench.repeated(increment)
-    nothing = bench.repeated(lambda: bench.daily("nothing new", "day", second))
+    settled = second + timedelta(days=10)  # when no counterpart is awaited any more, and no session is open
+    bench.kept(bench.daily("the same, settled", "day", settled))
+    nothing = bench.repeated(lambda: bench.daily("nothing new", "day", settled))
     bare = bench.repeated(
         lambda: measure("bare session, one table read", [PYTHON, "-c", BARE, str(bench.folder / "day.toml")])
     )
