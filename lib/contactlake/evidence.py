@@ -98,24 +98,25 @@ def gather(
     lake: Lake, dates: Sequence[date], pending: Collection[date], timezone: str, heartbeat_timeout_minutes: int
 ) -> Evidence:
     """The evidence for `dates`; `pending`: every date with changes that the conformed tables do not show yet."""
-    tables = {table: lake.read(table) for table in COUNTED_AT}
     if lake.is_new(RECONCILIATION):  # all of it is wanted
+        events = lake.read(SYMBEE_AGENT_EVENT)
         return Evidence(
-            tables[SYMBEE_INTERACTION],
-            tables[CONNECT_CONTACT],
-            tables[SYMBEE_WORK_CODE],
-            tables[SYMBEE_TRANSCRIPT],
-            tables[SYMBEE_AGENT_EVENT],
-            tables[SYMBEE_AGENT_EVENT].where(IS_LOGIN),
-            tables[SYMBEE_USER_USAGE],
+            lake.read(SYMBEE_INTERACTION),
+            lake.read(CONNECT_CONTACT),
+            lake.read(SYMBEE_WORK_CODE),
+            lake.read(SYMBEE_TRANSCRIPT),
+            events,
+            events.where(IS_LOGIN),
+            lake.read(SYMBEE_USER_USAGE),
         )
 
     def dated(table: Table) -> DataFrame:
         rows = lake.read(table, around=around_dates(table, dates, timezone))
         return rows.where(any_of(lies_in(F.expr(instant), dates, timezone) for instant in COUNTED_AT[table]))
 
-    spoken = tables[SYMBEE_TRANSCRIPT].where(_overlaps("first_message_at", "last_message_at", dates, timezone))
-    naming = tables[SYMBEE_INTERACTION].join(
+    transcripts = lake.read(SYMBEE_TRANSCRIPT)
+    spoken = transcripts.where(_overlaps("first_message_at", "last_message_at", dates, timezone))
+    naming = lake.read(SYMBEE_INTERACTION).join(
         spoken.select(F.col("media_key").alias("spoken_key")), media_key() == F.col("spoken_key"), "left_semi"
     )
     seeds = [
@@ -130,8 +131,8 @@ def gather(
     return Evidence(
         interactions,
         holding(lake.read(CONNECT_CONTACT, around=ids.around(CONNECT_CONTACT)), "contact_id", ids.ids),
-        holding(tables[SYMBEE_WORK_CODE], "gateway_task_id", ids.ids),
-        transcripts_of(tables[SYMBEE_TRANSCRIPT], interactions),
+        holding(lake.read(SYMBEE_WORK_CODE), "gateway_task_id", ids.ids),
+        transcripts_of(transcripts, interactions),
         agent_events,
         logins,
         usage,

@@ -14,7 +14,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.business_dates import instant_of
-from contactlake.conform.agent_time import IS_LOGIN, SESSION, agent_time
+from contactlake.conform.agent_time import IS_LOGIN, SESSION, agent_time, session_events
 from contactlake.conform.interactions import media_key
 from contactlake.conform.symbee import business_date, symbee_environment
 from contactlake.evidence import COUNTED_AT, COUNTED_COLUMNS, NAMES, closure, holding, ids_of, transcripts_of
@@ -160,20 +160,9 @@ def _message_dates(
 # --- sessions ---
 
 
-def _of_sessions(rows: DataFrame) -> DataFrame:
-    """Agent events by their session: environment, agent, session_id, at, is_login."""
-    return rows.select(
-        symbee_environment().alias("environment"),
-        F.col("username").alias("agent"),
-        F.col("agent_session_id").alias("session_id"),
-        F.col("current_state_at").alias("at"),
-        F.expr(IS_LOGIN).alias("is_login"),
-    )
-
-
 def _changed_sessions(changed: Changes) -> DataFrame:
     """The sessions (environment, agent, session_id) that a changed agent event belongs to."""
-    rows = _union(_of_sessions(rows) for rows in changed.both(SYMBEE_AGENT_EVENT))
+    rows = _union(session_events(rows) for rows in changed.both(SYMBEE_AGENT_EVENT))
     assert rows is not None  # noqa: S101 - only called where the table is changed
     return rows.select(*SESSION).distinct()
 
@@ -199,13 +188,13 @@ def _changed_agents(lake: Lake, changed: Changes) -> DataFrame:
     since: Column = F.col("changed_at")
     if not lake.is_new(SYMBEE_AGENT_EVENT):
         agents = agents.localCheckpoint()
-        known = _of_sessions(lake.read(SYMBEE_AGENT_EVENT)).join(agents, ["environment", "agent"])
+        known = session_events(lake.read(SYMBEE_AGENT_EVENT)).join(agents, ["environment", "agent"])
         if SYMBEE_AGENT_EVENT in changed:
             own = _changed_sessions(changed).withColumn("is_own", F.lit(True))
             known = known.join(own, [*SESSION], "left")
         else:
             known = known.withColumn("is_own", F.lit(False))
-        is_login_before = F.col("is_login") & (F.col("at") < F.col("changed_at"))
+        is_login_before = F.expr(IS_LOGIN) & (F.col("at") < F.col("changed_at"))
         bounds = known.groupBy("environment", "agent").agg(
             F.coalesce(F.max(F.when(is_login_before, F.col("at"))), F.min("at")).alias("login_at"),
             F.min(F.when(F.col("is_own"), F.col("at"))).alias("own_at"),

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -251,11 +252,8 @@ def workers(bench: Bench, gigabytes: float) -> None:
     as_of, found = FIRST_DAY + timedelta(days=6), {}
     for number in (1, 2):
         with _cluster(bench.folder, number) as settings:
-            found[number] = bench.repeated(
-                lambda number=number, settings=settings: bench.first_load(  # type: ignore[misc]
-                    f"first load, {number} worker(s)", "cluster", as_of, SPARK_CONF_DIR=str(settings)
-                )
-            )
+            title, place = f"first load, {number} worker(s)", {"SPARK_CONF_DIR": str(settings)}
+            found[number] = bench.repeated(partial(bench.first_load, title, "cluster", as_of, **place))
     bench.ratios.append(Ratio("f", "one worker / two workers", found[1].seconds / found[2].seconds, 1.8, at_least=True))
 
 
