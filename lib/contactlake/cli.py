@@ -3,6 +3,7 @@
 import argparse
 import logging
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -146,6 +147,8 @@ def _guarded(action: Callable[[], int]) -> int:
             return told.exit_code
         traceback.print_exc()
         return DEFECT
+    except KeyboardInterrupt:  # of a command that writes nothing, or before anything was begun
+        return 128 + signal.SIGINT
     except Exception:  # the last resort: whatever is left is a defect
         traceback.print_exc()
         return DEFECT

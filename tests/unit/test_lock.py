@@ -343,6 +343,23 @@ class TestHolding:
                 lease.check_time()
             assert "was not renewed" in str(lease.loss())
 
+    def test_is_lost_when_a_renewal_hangs(self, directory: ObjectStore) -> None:
+        answers = threading.Event()
+
+        def hangs() -> bool:
+            answers.wait()
+            return False
+
+        lease = acquire_lease(unreliable(directory, hangs), "run-1", SHORT)
+        follower = acquired_once_expired(directory, "run-2")
+        until(lambda: lease.loss() is not None)
+        answers.set()  # it comes through at last, and means nothing any more
+        lease.release()
+        with pytest.raises(LakeHeld, match="run-2"):
+            acquire_lease(directory, "run-3", LONG)
+        follower.check()
+        follower.release()
+
     def test_a_loss_that_cannot_be_told_is_none(
         self, directory: ObjectStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
