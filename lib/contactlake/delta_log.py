@@ -1,16 +1,17 @@
 """One table's Delta log: which files it names, and commits that never pass over anybody else's."""
 
+import json
 import logging
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
@@ -150,6 +151,18 @@ class DeltaLog:
                 partition_by=base.metadata().partition_columns,
                 commit_properties=_properties(transaction),
                 post_commithook_properties=_NO_HOOKS,
+            )
+        return self._committed()
+
+    def add_columns(self, described: Sequence[Mapping[str, Any]], transaction: int) -> int:
+        """Adds columns, given as the log describes them, null in all rows; returns the new version.
+
+        Raises `CommitConflict`.
+        """
+        fields = Schema.from_json(json.dumps({"type": "struct", "fields": described})).fields
+        with refusals(self.uri), _conflicts():
+            self._current.alter.add_columns(
+                fields, commit_properties=_properties(transaction), post_commithook_properties=_NO_HOOKS
             )
         return self._committed()
 

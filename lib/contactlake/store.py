@@ -113,18 +113,25 @@ class Lake:
 
     def check_marker(self) -> None:
         """Raises `StorageError` where the lake was written by a newer version of the tables."""
-        if self.store.head(MARKER) is None:
-            return
-        marker = json.loads(self.store.read(MARKER))
-        if marker["schema_version"] > SCHEMA_VERSION:
+        version = self._marked_version()
+        if version is not None and version > SCHEMA_VERSION:
             raise StorageError(
                 f"the lake {self.store.uri} was written by a newer contactlake"
-                f" (schema {marker['schema_version']}, this one knows {SCHEMA_VERSION})",
+                f" (schema {version}, this one knows {SCHEMA_VERSION})",
                 "install that version or name another lake.root",
             )
 
+    def _marked_version(self) -> int | None:
+        if self.store.head(MARKER) is None:
+            return None
+        version: int = json.loads(self.store.read(MARKER))["schema_version"]
+        return version
+
     def create_missing(self) -> None:
-        """Makes each declared table that is not there yet, empty, so that readers find all of them."""
+        """Makes each declared table that is not there yet, empty, so that readers find all of them.
+
+        Tables of an earlier version get the columns that have come since; in their old rows these are null.
+        """
         unseen = [table for table in TABLES if table.path not in self.versions]
         versions = concurrently(partial(self.version, table) for table in unseen)
         missing = [table for table, version in zip(unseen, versions, strict=True) if version is None]
@@ -134,7 +141,10 @@ class Lake:
                     f"{self.path(table)} holds files but no Delta table", "move them away or name another lake.root"
                 )
         concurrently(partial(self.create, table) for table in missing)
-        if self.store.head(MARKER) is None:
+        marked = self._marked_version()
+        if marked != SCHEMA_VERSION:
+            if marked is not None:
+                concurrently(partial(self._writable, table) for table in TABLES if table not in missing)
             self.store.write(MARKER, json.dumps({"schema_version": SCHEMA_VERSION}).encode())
 
     def create(self, table: Table) -> None:
@@ -142,9 +152,6 @@ class Lake:
 
         A first run makes all tables; through Spark's DDL that took longer than everything else on a small archive.
         """
-        schema: dict[str, Any] = json.loads(StructType.fromDDL(table.schema_ddl).json())
-        for described, column in zip(schema["fields"], table.columns, strict=True):
-            described["metadata"] = {"comment": column.description}
         statistics = (
             {"delta.dataSkippingStatsColumns": ",".join(table.statistics)}
             if table.statistics
@@ -159,7 +166,7 @@ class Lake:
                     "id": str(uuid.uuid4()),
                     "description": table.description,
                     "format": {"provider": "parquet", "options": {}},
-                    "schemaString": json.dumps(schema),
+                    "schemaString": json.dumps({"type": "struct", "fields": _delta_fields(table)}),
                     "partitionColumns": list(table.partition_by),
                     "configuration": statistics,
                     "createdTime": now,
@@ -245,7 +252,8 @@ class Lake:
         if log is None:
             return schema.empty_table()
         if log.is_plain:
-            return log.rows(columns, where).cast(schema)
+            rows = log.rows([name for name in columns if name in log.column_names], where)
+            return _with_columns(rows, schema)
         rows = self.read(table).toArrow()
         return (rows if where is None else rows.filter(where)).select(list(columns)).cast(schema)
 
@@ -272,12 +280,16 @@ class Lake:
         if version is not None:
             reader = reader.option("versionAsOf", version)
         try:
-            return reader.load(path)
+            rows = reader.load(path)
         except AnalysisException as fault:
             raise StorageError(
                 f"{path} cannot be read as a Delta table ({_first_line(fault)})",
                 "restore it or name another lake.root",
             ) from fault
+        lacking = {
+            column.name: F.lit(None).cast(column.type) for column in table.columns if column.name not in rows.columns
+        }
+        return rows.withColumns(lacking).select(*table.column_names)
 
     def read_laid(self, table: Table, files: Sequence[DataFile]) -> DataFrame:
         """The rows of `files` of a table, which no commit need name."""
@@ -468,11 +480,14 @@ class Lake:
         log = self._log(table)
         if log is None:
             raise StorageError(f"{self.path(table)} is not there any more", "restore it or name another lake.root")
-        if not log.is_plain or log.column_names != list(table.column_names):
+        if not log.is_plain or not set(log.column_names) <= set(table.column_names):
             raise StorageError(
                 f"{self.path(table)} has other columns or features than contactlake gave it",
                 "restore it or name another lake.root",
             )
+        lacking = [described for described in _delta_fields(table) if described["name"] not in log.column_names]
+        if lacking:
+            self._fenced(table, log, lambda number: log.add_columns(lacking, number))
         return log
 
     def _add(self, table: Table, log: DeltaLog, added: Sequence[DataFile]) -> None:
@@ -522,6 +537,23 @@ class Lake:
 
 
 _Fingerprint = tuple[int, int, int]
+
+
+def _delta_fields(table: Table) -> list[dict[str, Any]]:
+    """The table's columns as Delta's log describes them."""
+    fields: list[dict[str, Any]] = json.loads(StructType.fromDDL(table.schema_ddl).json())["fields"]
+    return [
+        {**described, "metadata": {"comment": column.description}}
+        for described, column in zip(fields, table.columns, strict=True)
+    ]
+
+
+def _with_columns(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """`rows` with the columns of `schema`; those that it lacks are null."""
+    for field in schema:
+        if field.name not in rows.column_names:
+            rows = rows.append_column(field.name, pa.nulls(rows.num_rows, field.type))
+    return rows.select(schema.names).cast(schema)
 
 
 def _commit_key(table: Table, version: int) -> str:
