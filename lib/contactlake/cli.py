@@ -3,6 +3,7 @@
 import argparse
 import logging
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -15,11 +16,12 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from rich.console import Console
 
-from contactlake import __version__, report, synthesize
+from contactlake import __version__, interruption, report, synthesize
 from contactlake.config import load_configuration
 from contactlake.errors import ConfigurationError, ContactlakeError, GateFailed, StorageError
 from contactlake.launch import prepare
 from contactlake.run import JOBS, Progress, Request, run_job
+from contactlake.session import end_engine
 from contactlake.show import Format, show, wanted
 
 log = logging.getLogger("contactlake")
@@ -112,7 +114,7 @@ def _progress() -> Iterator[Progress]:
     if not console.is_terminal:
         yield lambda step: log.info("step: %s", step)
         return
-    with console.status("starting") as status:
+    with console.status("starting") as status, interruption.when_interrupted(status.stop):
         yield lambda step: status.update(step)
 
 
@@ -120,7 +122,7 @@ def _run(job: str, arguments: argparse.Namespace) -> int:
     request = _request(job, arguments)
     configuration = load_configuration(arguments.config)
     prepare(configuration)
-    with _progress() as progress:
+    with interruption.heeded(), interruption.when_interrupted(end_engine), _progress() as progress:
         summary = run_job(configuration, request, progress)
     if summary.failed_expectations:
         print(GateFailed(tuple(summary.failed_expectations)), file=sys.stderr)
@@ -145,6 +147,8 @@ def _guarded(action: Callable[[], int]) -> int:
             return told.exit_code
         traceback.print_exc()
         return DEFECT
+    except KeyboardInterrupt:  # of a command that writes nothing, or before anything was begun
+        return 128 + signal.SIGINT
     except Exception:  # the last resort: whatever is left is a defect
         traceback.print_exc()
         return DEFECT

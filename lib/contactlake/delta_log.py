@@ -60,6 +60,7 @@ class DeltaLog:
         if "%" in self.uri:  # deltalake would decode it in some places and not in others
             raise StorageError(f"{store.uri} has a % in its name", "name another lake.root")
         self._table, self._opened_at = self._opened(None), time.monotonic()
+        self._emptiness: tuple[int, bool] | None = None
 
     def _opened(self, version: int | None) -> DeltaTable:
         with refusals(self.uri):
@@ -117,6 +118,14 @@ class DeltaLog:
             for row in rows
         ]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the last seen version consists of no file."""
+        if self._emptiness is None or self._emptiness[0] != self.version:
+            with refusals(self.uri):
+                self._emptiness = self.version, not pa.table(self._current.get_add_actions()).num_rows
+        return self._emptiness[1]
+
     def rows(self, columns: Sequence[str], where: Any, version: int | None = None) -> pa.Table:
         """The rows' `columns` for which the pyarrow expression `where` holds; all rows where it is None."""
         with refusals(self.uri):
@@ -133,7 +142,8 @@ class DeltaLog:
     def commit(self, added: Sequence[DataFile], removed: Sequence[NamedFile], transaction: int) -> int:
         """Adds and removes files in one commit on top of the version last seen; returns the new version.
 
-        Raises `CommitConflict` where that is not the newest any more.
+        Without files it is the transaction's number alone that is put there. Raises `CommitConflict` where the version
+        last seen is not the newest any more.
         """
         base, now = self._current, int(time.time() * 1000)
         actions: list[AddAction | RemoveAction] = [

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from contactlake.concurrency import concurrently
+from contactlake.lock import Lease
 from contactlake.store import Lake
 from contactlake.tables import TABLES
 from contactlake.tables.ops import RUN
@@ -46,21 +47,32 @@ def last_complete_run(lake: Lake) -> PastRun | None:
     )
 
 
-def undo_unfinished(lake: Lake, last: PastRun | None) -> list[str]:
+def is_succession(last: PastRun | None, lease: Lease) -> bool:
+    """Whether `lease` follows that of the last complete run, whose holder has said that it ended.
+
+    Otherwise somebody may be asleep who thinks that he holds the lake.
+    """
+    return lease.follows_release and last is not None and _lease_number(last.run_id) == lease.number - 1
+
+
+def _lease_number(run_id: str) -> int:
+    return int(run_id.partition("-")[0])
+
+
+def undo_unfinished(lake: Lake, last: PastRun | None, *, fencing: bool = False) -> list[str]:
     """Takes each table back to the version that the last complete run left, and says which were taken back.
 
-    `ops/run` stays as it is: its rows tell of failed runs too, and only those of complete runs count.
+    When `fencing`, every table gets a commit of this lease, and those that are not there are made: nobody who held the
+    lake before can commit any more. `ops/run` stays as it is: its rows tell of failed runs too, and only those of
+    complete runs count.
     """
     known = last.table_versions if last else {}
     lake.expect(known)
-    undone = []
     tables = [table for table in TABLES if table is not RUN]
-    versions = concurrently(partial(lake.version, table) for table in tables)
-    for table, version in zip(tables, versions, strict=True):
-        wanted = known.get(table.path, 0)  # a table that no complete run knew was made empty, as version 0
-        if version is not None and version > wanted:
-            lake.restore(table, wanted)
-            undone.append(table.path)
+    # A table that no complete run knew was made empty, as version 0.
+    put_back = lake.fence if fencing else lake.take_back
+    was_ahead = concurrently(partial(put_back, table, known.get(table.path, 0)) for table in tables)
+    undone = [table.path for table, is_undone in zip(tables, was_ahead, strict=True) if is_undone]
     if undone:
         log.warning("an unfinished run was undone in %s", ", ".join(undone))
     return undone

@@ -171,6 +171,8 @@ class Change:
     updated: int
     files: Sequence[DataFile] = ()
     """The files of the table itself that hold exactly `rows`, if they do."""
+    around: Around | None = None
+    """Where the rows that they replace lie, if that is known."""
 
 
 def adoptable_tables(lake: Lake) -> dict[str, DataWriter]:
@@ -227,12 +229,13 @@ def _compare(lake: Lake, landed: Landed, record_type: RecordType) -> Change:
         .where("place = 1")
         .drop("place")
     )
+    around = _around(landed, table)
     if lake.is_new(table):
         row_type = ", ".join(f"`{column.name}`: {column.type}" for column in table.columns)
         changed = winners.withColumn(LAKE_ROW, F.lit(None).cast(f"struct<{row_type}, `version_at`: timestamp>"))
     else:
         old = (
-            lake.read_pinned(table, around=_around(landed, table))
+            lake.read_pinned(table, around=around)
             .withColumn("version_at", F.expr(record_type.version or "cast(null as timestamp)"))
             .select(F.struct(*table.column_names, "version_at").alias(LAKE_ROW))
         )
@@ -248,7 +251,7 @@ def _compare(lake: Lake, landed: Landed, record_type: RecordType) -> Change:
         F.count(F.lit(1)).alias("changed"), F.count(f"{LAKE_ROW}.record_sha256").alias("updated")
     ).first()
     assert figures is not None  # noqa: S101 - an aggregate always gives a row
-    return Change(record_type, changed, figures["changed"] - figures["updated"], figures["updated"])
+    return Change(record_type, changed, figures["changed"] - figures["updated"], figures["updated"], around=around)
 
 
 def _around(landed: Landed, table: Table) -> Around | None:
@@ -287,7 +290,7 @@ def write_change(lake: Lake, change: Change) -> None:
     if change.files:
         lake.adopt(table, change.files)
     elif change.updated:
-        lake.merge(table, change.rows)
+        lake.merge(table, change.rows, change.inserted + change.updated, change.around)
     elif change.inserted:
         lake.append(table, change.rows, change.inserted)
 

@@ -14,8 +14,9 @@ import re
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
@@ -26,10 +27,14 @@ _log = logging.getLogger(__name__)
 
 _FOLDER = "_lease/"
 _FILE = re.compile(rf"{_FOLDER}([0-9]{{20}})\.json")
+_RELEASED = '{"released": true}'
 _KEPT = 10
 _TRIES = 10
 # S3 gives both its clock and last-modified in whole seconds: a lease must look expired by more than that.
 _CLOCK_GRAIN = timedelta(seconds=1)
+_SET_BACK = timedelta(minutes=1)
+_GAP = 100
+"""So many numbers are left out where all lease files are gone: runs that wrote nothing had numbers, too."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +61,15 @@ class _Terms:
 class Lease:
     """A lease that was taken; it is renewed by a thread until it is released or lost.
 
-    As a context manager it is released at the end, however that comes.
+    As a context manager it is released at the end, however that comes. `follows_release` tells that the holder before
+    said that it had ended: of any other it is not known whether it sleeps and will go on.
     """
 
-    def __init__(self, store: ObjectStore, number: int, terms: _Terms, taken_at: float) -> None:
+    def __init__(
+        self, store: ObjectStore, number: int, terms: _Terms, taken_at: float, *, follows_release: bool
+    ) -> None:
         self.number = number
+        self.follows_release = follows_release
         self._store = store
         self._terms = terms
         self._renewed_at = taken_at  # by time.monotonic(), from before the request that renewed
@@ -76,6 +85,16 @@ class Lease:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.release()
+
+    def loss(self) -> LakeHeld | None:
+        """Why the lease is not held any more, as far as that can be told; None while it is."""
+        try:
+            self.check()
+        except LakeHeld as held:
+            return held
+        except StorageError as error:
+            _log.warning("whether lease %d is still held cannot be told: %s", self.number, error)
+        return None
 
     def check(self) -> None:
         """Nothing while the lease is held; `LakeHeld` once it was lost or released. Asks the store.
@@ -97,6 +116,11 @@ class Lease:
                 f"lease {self.number} on {self._store.uri} was lost: {self._loss}",
                 "run again once no other run is at work: what this one left unfinished is undone then",
             )
+
+    def check_time(self) -> None:
+        """As `check`, but only by the time that has passed since the last renewal: the store is not asked."""
+        if self._is_overdue():
+            self.check()
 
     def _look_for_a_follower(self) -> None:
         leases = _leases(self._store)
@@ -140,31 +164,64 @@ class Lease:
         return time.monotonic() - self._renewed_at > self._terms.lease_seconds
 
 
-def acquire_lease(store: ObjectStore, run_id: str, lease_seconds: float) -> Lease:
+def acquire_lease(
+    store: ObjectStore, run_id: str, lease_seconds: float, greatest_known: Callable[[], int] = lambda: 0
+) -> Lease:
     """The lake's next lease, renewed from now on.
 
+    `greatest_known` is asked where no lease file is left: the greatest number that the lake shows elsewhere, or 0.
     Raises `LakeHeld`, which names the holder and since when, while another lease is in force, and `StorageError` where
     the lake cannot be reached or its last lease file cannot be read.
     """
     for _ in range(_TRIES):
         now = store.now()  # before the listing: a renewal in between only makes the lease look younger
         leases = _leases(store)
+        follows_release = False
         if leases:
-            last = _read(store, leases[-1])
-            age = now - leases[-1].modified_at
-            if not last.released and age <= timedelta(seconds=last.lease_seconds) + _CLOCK_GRAIN:
-                raise LakeHeld(
-                    f"{store.uri} is held by {last}",
-                    f"wait for it to end; a dead run's lease expires {last.lease_seconds:g} s after its last renewal",
-                )
-        number = 1 + (_number(leases[-1]) if leases else 0)
+            number = _number(leases[-1]) + 1
+            follows_release = _let_go(store, leases[-1], now)
+        else:
+            number = _number_after_loss(store, greatest_known())
         terms = _Terms(run_id, _holder(), now.isoformat(timespec="seconds"), lease_seconds)
         taken_at = time.monotonic()
         if store.create(_key(number), terms.encode()):
             _forget(store, leases[: 1 - _KEPT])
-            return Lease(store, number, terms, taken_at)
+            return Lease(store, number, terms, taken_at, follows_release=follows_release)
         # Another taker was first: look at its lease.
     raise StorageError(f"{store.uri}: no lease can be created", f"see that only contactlake writes to {_FOLDER}")
+
+
+def _let_go(store: ObjectStore, lease: ObjectInfo, now: datetime) -> bool:
+    """Whether the lease was released; False where it has expired. Raises `LakeHeld` where it is in force."""
+    terms = _read(store, lease)
+    if terms.released:
+        return True
+    age = now - lease.modified_at
+    if age > timedelta(seconds=terms.lease_seconds) + _CLOCK_GRAIN:
+        _log.warning("the lease of %s has expired, the lake is taken over", terms)
+        return False
+    if age < -_SET_BACK:  # a live holder's next renewal mends that
+        raise LakeHeld(
+            f"{store.uri} is held by {terms}, whose last renewal lies {-age.total_seconds():g} s in the future of the"
+            " store's clock, which was set back",
+            f"wait for it to end; if no run is at work, put {_RELEASED} in place of {store.uri_of(lease.key)}",
+        )
+    raise LakeHeld(
+        f"{store.uri} is held by {terms}",
+        f"wait for it to end; a dead run's lease expires {terms.lease_seconds:g} s after its last renewal",
+    )
+
+
+def _number_after_loss(store: ObjectStore, known: int) -> int:
+    """The number of the first lease, or of one that comes after all that were lost."""
+    if not known:
+        return 1
+    _log.warning(
+        "%s holds no lease file although run %d has written there; they must not be deleted. Numbers go on above it",
+        store.uri,
+        known,
+    )
+    return known + _GAP
 
 
 def _leases(store: ObjectStore) -> tuple[ObjectInfo, ...]:
@@ -189,8 +246,8 @@ def _read(store: ObjectStore, lease: ObjectInfo) -> _Terms:
     except (ValueError, TypeError, KeyError) as error:
         raise StorageError(
             f"{store.uri_of(lease.key)} is no lease that can be read ({type(error).__name__})",
-            'make sure that no run is at work, then put {"released": true} in its place; it must not be deleted,'
-            " or its number would be given twice",
+            f"make sure that no run is at work, then put {_RELEASED} in its place; it must not be deleted, or its"
+            " number might be given twice",
         ) from error
 
 

@@ -3,7 +3,7 @@
 import getpass
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -252,12 +252,15 @@ def _missing(lake: Lake, found: Candidates, rules: GateRules) -> list[Limit]:
     ]
 
 
-def judge_and_report(audited: Sequence[Audited], measured: Sequence[Limit], docs: ObjectStore) -> list[Result]:
-    """Every expectation's outcome; the data docs are put below `docs`."""
+def judge_and_report(
+    audited: Sequence[Audited], measured: Sequence[Limit], docs: ObjectStore, check: Callable[[], None]
+) -> list[Result]:
+    """Every expectation's outcome; the data docs are put below `docs`, page by page while `check` lets pass."""
     with tempfile.TemporaryDirectory(prefix="contactlake-docs-") as folder:
         results = judge(audited, measured, Path(folder))
         for file in sorted(Path(folder).rglob("*")):
             if file.is_file():
+                check()
                 docs.upload(file.relative_to(folder).as_posix(), file)
     return results
 

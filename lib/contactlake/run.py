@@ -12,19 +12,17 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from pyspark.sql import SparkSession
-
-from contactlake import business_dates, pending
+from contactlake import business_dates, interruption, pending
 from contactlake.archive.listing import ArchiveObject, Place, Window, find_object, list_place
 from contactlake.archive.storage import ObjectStore, S3Options, open_store
 from contactlake.concurrency import concurrently
 from contactlake.config import PSEUDONYM_KEY_VARIABLE, Configuration, FeedSection
 from contactlake.conforming import Told, open_dates, tell, write_conformed
-from contactlake.errors import ConfigurationError
+from contactlake.errors import ConfigurationError, LakeHeld
 from contactlake.evidence import Evidence, gather
 from contactlake.feeds import FEEDS
 from contactlake.feeds.symbee import SYMBEE_TRANSCRIPTS
-from contactlake.history import PastRun, RunRecord, last_complete_run, undo_unfinished, write_run
+from contactlake.history import PastRun, RunRecord, is_succession, last_complete_run, undo_unfinished, write_run
 from contactlake.ingest import (
     Change,
     Landed,
@@ -38,7 +36,7 @@ from contactlake.ingest import (
     write_change,
 )
 from contactlake.landing import Entry, Landing, Privacy
-from contactlake.lock import acquire_lease
+from contactlake.lock import Lease, acquire_lease
 from contactlake.publication import (
     Candidates,
     GateRules,
@@ -55,10 +53,10 @@ from contactlake.quality.audit import Audited
 from contactlake.quality.gate import failed
 from contactlake.reconciliation import ReconciliationRules
 from contactlake.session import for_little, get_session
-from contactlake.store import Lake
+from contactlake.store import Lake, greatest_lease
 from contactlake.tables.conformed import RECONCILIATION
 from contactlake.tables.events import EVENT_TABLES
-from contactlake.tables.ops import INGESTED_OBJECT
+from contactlake.tables.ops import INGESTED_OBJECT, RUN
 
 log = logging.getLogger("contactlake.run")
 
@@ -144,16 +142,22 @@ class Run:
         self._probe_archives()
         root = open_store(self._configuration.lake.root, self._options)
         token = uuid.uuid4().hex[:8]
-        with acquire_lease(root, token, self._configuration.lock.lease_seconds) as lease:
+        seconds, greatest = self._configuration.lock.lease_seconds, partial(greatest_lease, root)
+        with (
+            acquire_lease(root, token, seconds, greatest) as lease,
+            interruption.when_interrupted(lease.release),
+            _told_by_its_lease(lease),
+        ):
+            self._lease = lease
             run_id = f"{lease.number:08d}-{token}"
             log.info("run %s of %s, as of %s", run_id, self._request.job, self._request.as_of.isoformat())
             self._record = RunRecord(run_id, self._request.job, self._request.as_of, datetime.now(UTC))
             self._summary = Summary(run_id, _instant_text(self._request.as_of))
-            with self._step("start Spark"):
+            with self._step("start Spark"), interruption.still_heeded():
                 spark = get_session(self._configuration, self._request.job)
             self._lake = Lake(spark, root, self._configuration.lake.timezone, lease.number, lease.check)
             with self._step("open the lake"):
-                last = self._open(spark)
+                last = self._open()
             try:
                 if self._request.job in ("ingest", "daily"):
                     with self._step("list the archive"):
@@ -167,7 +171,7 @@ class Run:
             status = "SUCCEEDED" if self._summary.verdict == "passed" else "GATE_FAILED"
             self._record.summary = self._summary.__dict__
             with self._step("record the run"):
-                root.delete_prefix(f"{LANDING}/")
+                root.delete_prefix(f"{LANDING}/{run_id}/")
                 write_run(self._lake, self._record, status)
         return self._summary
 
@@ -185,21 +189,33 @@ class Run:
         for section, entry in zip(self._configuration.feed, self._entries, strict=True):
             entry.store.probe(section.prefix)
 
-    def _open(self, spark: SparkSession) -> PastRun | None:
+    def _open(self) -> PastRun | None:
         lake = self._lake
         lake.check_marker()
         last = last_complete_run(lake)
+        is_orderly = is_succession(last, self._lease)
+        if not is_orderly:  # who held the lake before may be asleep: from now on that run cannot complete any more
+            lake.fence(RUN)
+            last = last_complete_run(lake)
         if last is not None and self._request.as_of < last.as_of:
             raise ConfigurationError(
                 f"--as-of {_instant_text(self._request.as_of)} is before the last complete run's"
                 f" ({_instant_text(last.as_of)}, run {last.run_id})",
                 "give that instant or a later one",
             )
-        undo_unfinished(lake, last)
-        lake.store.delete_prefix(f"{LANDING}/")
+        undo_unfinished(lake, last, fencing=not is_orderly)
+        self._clear_landings()
         lake.create_missing()
         self._record.newest_arrivals = dict(last.newest_arrivals) if last else {}
         return last
+
+    def _clear_landings(self) -> None:
+        """Removes what runs before this one have left; what a later one lays down is none of this one's business."""
+        store = self._lake.store
+        folders = {found.key.split("/")[1] for found in store.list(f"{LANDING}/")}
+        for folder in folders:
+            if folder < self._record.run_id:
+                store.delete_prefix(f"{LANDING}/{folder}/")
 
     def _run_steps(self) -> None:
         job = self._request.job
@@ -266,11 +282,7 @@ class Run:
             with self._step("write events"):
                 pending.add_pending(self._lake, touched, self._record.run_id)
                 seen = pending.changed_sightings(changes)
-                # A merge is fenced through the session's settings, which threads share: one at a time.
-                concurrently(partial(write_change, self._lake, change) for change in changes if not change.updated)
-                for change in changes:
-                    if change.updated:
-                        write_change(self._lake, change)
+                concurrently(partial(write_change, self._lake, change) for change in changes)
                 pending.update_agents(self._lake, changes, seen)
             with self._step("write the accounts"):
                 write_accounts(
@@ -420,7 +432,7 @@ class Run:
                 audited = audit_candidates(found)
             figures = limits(self._lake, found, rules)
         with self._step("judge"):
-            results = judge_and_report(audited, figures, self._docs())
+            results = judge_and_report(audited, figures, self._docs(), self._lease.check_time)
             write_results(self._lake, results, rules, self._record.run_id)
         for result in results:
             if not result.is_success:
@@ -441,6 +453,20 @@ class Run:
         if place is None:
             place = f"{self._lake.store.uri}/data_docs"
         return open_store(place, self._options)
+
+
+@contextmanager
+def _told_by_its_lease(lease: Lease) -> Iterator[None]:
+    """What fails once the lease is lost has failed of that: whoever has the lake now undoes and removes."""
+    try:
+        yield
+    except LakeHeld:
+        raise
+    except Exception as fault:
+        held = lease.loss()
+        if held is None:
+            raise
+        raise held from fault
 
 
 def _place(section: FeedSection) -> Place:

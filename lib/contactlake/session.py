@@ -1,9 +1,11 @@
 """The only place where a Spark session is got. It sets neither master nor jars: those come from spark-submit, from
 `spark-defaults.conf`, or from the platform."""
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from contactlake.config import Configuration
@@ -39,6 +41,22 @@ def get_session(configuration: Configuration, name: str) -> SparkSession:
     for key, value in _SETTINGS.items():
         spark.conf.set(key, value)
     return spark
+
+
+_ENDING_SECONDS = 10
+
+
+def end_engine() -> None:
+    """Ends the JVM, where this process has started it, whatever it is doing."""
+    process: subprocess.Popen[bytes] | None = getattr(SparkContext._gateway, "proc", None)
+    if process is None:
+        return
+    process.terminate()
+    try:
+        process.wait(_ENDING_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 _FOR_LITTLE = {

@@ -37,6 +37,7 @@ from contactlake.tables.declaration import BUSINESS_DATE, Table
 MARKER = "_contactlake.json"
 """At a lake's root: the version of the declarations that wrote it."""
 _WRITES_PER_LEASE = 1_000_000
+_FENCE_TRIES = 10
 _FEW_ROWS = 20_000
 """So many rows at most are written by the driver, which takes less time than handing them to the executors."""
 _TASK_ROWS = 200_000
@@ -135,23 +136,23 @@ class Lake:
         unseen = [table for table in TABLES if table.path not in self.versions]
         versions = concurrently(partial(self.version, table) for table in unseen)
         missing = [table for table, version in zip(unseen, versions, strict=True) if version is None]
-        for table in missing:
-            if next(iter(self.store.list(f"{table.path}/")), None) is not None:
-                raise StorageError(
-                    f"{self.path(table)} holds files but no Delta table", "move them away or name another lake.root"
-                )
         concurrently(partial(self.create, table) for table in missing)
         marked = self._marked_version()
-        if marked != SCHEMA_VERSION:
-            if marked is not None:
-                concurrently(partial(self._writable, table) for table in TABLES if table not in missing)
-            self.store.write(MARKER, json.dumps({"schema_version": SCHEMA_VERSION}).encode())
+        if marked is None:
+            self.store.create(MARKER, _marker())
+        elif marked != SCHEMA_VERSION:
+            concurrently(partial(self._writable, table) for table in TABLES if table not in missing)
+            self.store.write(MARKER, _marker())
 
-    def create(self, table: Table) -> None:
-        """Makes an empty table: its first commit, as the Delta protocol writes it down.
+    def create(self, table: Table) -> bool:
+        """Makes an empty table, unless there is one: its first commit, as the Delta protocol writes it down.
 
         A first run makes all tables; through Spark's DDL that took longer than everything else on a small archive.
         """
+        if next(iter(self.store.list(f"{table.path}/")), None) is not None and self._log(table) is None:
+            raise StorageError(
+                f"{self.path(table)} holds files but no Delta table", "move them away or name another lake.root"
+            )
         statistics = (
             {"delta.dataSkippingStatsColumns": ",".join(table.statistics)}
             if table.statistics
@@ -172,10 +173,15 @@ class Lake:
                     "createdTime": now,
                 }
             },
+            {"txn": {"appId": APP, "version": self._next_transaction(), "lastUpdated": now}},
         ]
         self._check_lease()
-        self.store.create(_commit_key(table, 0), "\n".join(json.dumps(action) for action in actions).encode())
-        self.versions[table.path] = 0
+        is_made = self.store.create(_commit_key(table, 0), "\n".join(json.dumps(action) for action in actions).encode())
+        if is_made:
+            self.versions[table.path] = 0
+        else:
+            self.version(table)
+        return is_made
 
     def expect(self, versions: Mapping[str, int]) -> None:
         """Tells which versions the tables most likely are at: to see that takes less than to find it out."""
@@ -341,26 +347,35 @@ class Lake:
         log = self._writable(table)
         self._commit(table, log, self._lay_down_rows(table, rows), log.files())
 
-    def merge(self, table: Table, rows: DataFrame) -> None:
-        """Puts each of `rows` in place of the row that has its key, or beside the others where none has."""
-        view = f"contactlake_{table.name}_changes"
-        rows.select(*table.column_names).createOrReplaceTempView(view)
-        on = " AND ".join(f"t.`{column}` <=> s.`{column}`" for column in table.key)
-        statement = (
-            f"MERGE INTO delta.`{self.path(table)}` t USING {view} s ON {on} "
-            "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
+    def merge(self, table: Table, rows: DataFrame, number: int | None = None, around: Around | None = None) -> None:
+        """Puts each of `rows` in place of the row that has its key, or beside the others where none has.
+
+        The files that hold replaced rows are laid down anew. `rows` have different keys and are read more than once;
+        `number` says how many they are, `around` where the rows that they replace can lie.
+        """
+        log = self._writable(table)
+        named = {
+            file.path.rpartition("/")[2]: file for file in log.files() if around is None or around.may_lie_in(file)
+        }
+        rows = rows.select(*table.column_names)
+        keys = rows.select(*(F.col(name).alias(f"changed_{name}") for name in table.key))
+        is_changed = reduce(
+            lambda left, right: left & right,
+            (F.col(name).eqNullSafe(F.col(f"changed_{name}")) for name in table.key),
         )
-        before = self._writable(table).refresh()
-        self._set_fence()
-        try:
-            self._check_lease()
-            self.spark.sql(statement)
-        finally:
-            self._unset_fence()
-            self.spark.catalog.dropTempView(view)
-        if self.version(table) == before:  # Delta has seen a later lease: this one is lost
-            self._check_lease()
-            raise RuntimeError(f"a write to {self.path(table)} left no new version")
+        file_name = F.col("_metadata.file_name")
+        replaced: list[NamedFile] = []
+        if named:
+            old = self.in_few_tasks(self._of_files(table, log, list(named.values()), log.version))
+            holding = old.select(*table.key, file_name.alias("file")).join(keys, is_changed, "left_semi")
+            replaced = [named[row["file"]] for row in holding.select("file").distinct().collect()]
+        if replaced:
+            names = [file.path.rpartition("/")[2] for file in replaced]
+            others = self.in_few_tasks(self._of_files(table, log, replaced, log.version)).where(file_name.isin(names))
+            rows = others.join(keys, is_changed, "left_anti").unionByName(rows)
+            known = [file.rows for file in replaced if file.rows is not None]
+            number = None if number is None or len(known) < len(replaced) else number + sum(known)
+        self._commit(table, log, self._lay_down(table, rows, number), replaced)
 
     def replace_dates(self, table: Table, rows: DataFrame, dates: Sequence[date]) -> list[date]:
         """Makes the rows of `dates` all that the table has of these dates; returns the dates that this changed.
@@ -444,14 +459,51 @@ class Lake:
         return found
 
     def is_new(self, table: Table) -> bool:
-        """Whether the table has never been written to."""
+        """Whether the table has no rows."""
         version = self.versions.get(table.path)
-        return (self.version(table) if version is None else version) in (None, 0)
+        if (self.version(table) if version is None else version) in (None, 0):
+            return True
+        log = self._log(table)
+        return log is None or log.is_empty
 
     def restore(self, table: Table, version: int) -> None:
         """Takes the table back to `version`."""
         log = self._writable(table)
         self._fenced(table, log, lambda number: log.restore(version, number))
+
+    # --- after a run that did not end well ---
+
+    def take_back(self, table: Table, version: int) -> bool:
+        """Takes the table back to `version` if it is ahead of it; returns whether it was."""
+        newest = self.version(table)
+        if newest is None or newest <= version:
+            return False
+        self.restore(table, version)
+        return True
+
+    def fence(self, table: Table, version: int | None = None) -> bool:
+        """Puts a commit of this lease on the table, so that none of an older lease can follow; makes a missing table.
+
+        A table that is ahead of `version` is taken back to it in the same commit; returns whether it was.
+        """
+        for _ in range(_FENCE_TRIES):
+            if self.version(table) is None and self.create(table):
+                return False
+            log = self._log(table)
+            if log is None:
+                continue
+            newest = log.refresh()
+            is_ahead = version is not None and newest > version
+            commit = partial(log.restore, version or 0) if is_ahead else partial(log.commit, [], [])
+            try:
+                self._numbered(table, log, commit)
+            except CommitConflict:  # a sleeper woke up and was faster, once more and for the last time
+                continue
+            return is_ahead
+        raise StorageError(
+            f"{self.path(table)} is written to by somebody else all the time",
+            "see that only contactlake writes to the lake, and run again",
+        )
 
     # --- laying down and committing ---
 
@@ -508,14 +560,8 @@ class Lake:
 
     def _fenced(self, table: Table, log: DeltaLog, commit: Callable[[int], int]) -> None:
         """Makes a commit unless a later lease has written to the table, or anybody else since this run looked."""
-        self._check_lease()
-        number = self._next_transaction()
-        last = log.last_transaction()
-        if last is not None and last >= number:
-            self._check_lease()
-            raise RuntimeError(f"a later lease has written to {self.path(table)}")
         try:
-            self.versions[table.path] = commit(number)
+            self._numbered(table, log, commit)
         except CommitConflict as fault:
             self._check_lease()
             raise StorageError(
@@ -523,20 +569,27 @@ class Lake:
                 "see that only contactlake writes to the lake, and run again",
             ) from fault
 
+    def _numbered(self, table: Table, log: DeltaLog, commit: Callable[[int], int]) -> None:
+        """As above; raises `CommitConflict` where the log has grown since this run looked."""
+        self._check_lease()
+        number = self._next_transaction()
+        last = log.last_transaction()
+        if last is not None and last >= number:
+            self._check_lease()
+            raise RuntimeError(f"a later lease has written to {self.path(table)}")
+        self.versions[table.path] = commit(number)
+
     def _next_transaction(self) -> int:
-        assert self._lease_number is not None  # noqa: S101 - `_writable` has seen to that
+        if self._lease_number is None:
+            raise RuntimeError("a lake that is open for reading only was written to")
         return self._lease_number * _WRITES_PER_LEASE + next(self._writes)
-
-    def _set_fence(self) -> None:
-        self.spark.conf.set("spark.databricks.delta.write.txnAppId", APP)
-        self.spark.conf.set("spark.databricks.delta.write.txnVersion", str(self._next_transaction()))
-
-    def _unset_fence(self) -> None:
-        self.spark.conf.unset("spark.databricks.delta.write.txnAppId")
-        self.spark.conf.unset("spark.databricks.delta.write.txnVersion")
 
 
 _Fingerprint = tuple[int, int, int]
+
+
+def _marker() -> bytes:
+    return json.dumps({"schema_version": SCHEMA_VERSION}).encode()
 
 
 def _delta_fields(table: Table) -> list[dict[str, Any]]:
@@ -554,6 +607,18 @@ def _with_columns(rows: pa.Table, schema: pa.Schema) -> pa.Table:
         if field.name not in rows.column_names:
             rows = rows.append_column(field.name, pa.nulls(rows.num_rows, field.type))
     return rows.select(schema.names).cast(schema)
+
+
+def greatest_lease(store: ObjectStore) -> int:
+    """The greatest lease that has written to any of the lake's tables; 0 where none has."""
+
+    def last_lease(table: Table) -> int:
+        try:
+            return (DeltaLog(store, table.path).last_transaction() or 0) // _WRITES_PER_LEASE
+        except TableNotFoundError:
+            return 0
+
+    return max(concurrently(partial(last_lease, table) for table in TABLES))
 
 
 def _commit_key(table: Table, version: int) -> str:

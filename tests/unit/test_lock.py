@@ -74,6 +74,17 @@ def acquired_once_expired(store: ObjectStore, run_id: str) -> Lease:
     return taken[0]
 
 
+def take_and_release(store: ObjectStore) -> Lease:
+    with acquire_lease(store, "run", LONG) as lease:
+        return lease
+
+
+def backdate(directory: ObjectStore, number: int, seconds: float) -> None:
+    """As if the lease had last been renewed so long ago."""
+    then = time.time() - seconds
+    os.utime(directory.uri_of(lease_key(number)), (then, then))
+
+
 class Unreliable:
     """A store whose writes of leases fail while `fails` says so."""
 
@@ -197,6 +208,41 @@ class TestTaking:
             lease.check()
             assert lease.number == 1
 
+    def test_tells_whether_the_holder_before_has_ended(self, directory: ObjectStore) -> None:
+        assert [take_and_release(directory).follows_release for _ in range(2)] == [False, True]
+        directory.write(lease_key(3), lease_of("dead", 5))
+        backdate(directory, 3, 10)
+        assert take_and_release(directory).follows_release is False
+
+    def test_of_a_dead_run_expires_by_the_stores_clock(self, directory: ObjectStore) -> None:
+        directory.write(lease_key(3), lease_of("dead", 600))
+        backdate(directory, 3, 595)
+        with pytest.raises(LakeHeld, match="expires 600 s after its last renewal"):
+            acquire_lease(directory, "run", LONG)
+        backdate(directory, 3, 605)
+        assert take_and_release(directory).number == 4
+
+    def test_a_clock_that_was_set_back_is_told(self, directory: ObjectStore) -> None:
+        directory.write(lease_key(3), lease_of("dead", 600))
+        backdate(directory, 3, -86_400)
+        with pytest.raises(LakeHeld, match=r"run dead \(who@where 1\) since then, whose last renewal lies .* set back"):
+            acquire_lease(directory, "run", LONG)
+
+    def test_numbers_go_on_where_all_lease_files_are_gone(
+        self, store: ObjectStore, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with acquire_lease(store, "run-1", LONG, lambda: 0) as lease:
+            assert lease.number == 1
+        with acquire_lease(store, "run-2", LONG, lambda: 99) as lease:
+            assert lease.number == 2  # the files tell
+            store.delete_prefix("_lease/")
+            with acquire_lease(store, "run-3", LONG, lambda: 41) as other:
+                assert (other.number, other.follows_release) == (141, False)
+                assert "holds no lease file although run 41 has written there" in caplog.text
+                with pytest.raises(LakeHeld, match="run-3"):
+                    lease.check()
+                other.check()
+
     @pytest.mark.parametrize(
         "content",
         [
@@ -293,6 +339,40 @@ class TestHolding:
                 return False
 
             until(is_lost)
+            with pytest.raises(LakeHeld, match="was not renewed"):
+                lease.check_time()
+            assert "was not renewed" in str(lease.loss())
+
+    def test_is_lost_when_a_renewal_hangs(self, directory: ObjectStore) -> None:
+        answers = threading.Event()
+
+        def hangs() -> bool:
+            answers.wait()
+            return False
+
+        lease = acquire_lease(unreliable(directory, hangs), "run-1", SHORT)
+        follower = acquired_once_expired(directory, "run-2")
+        until(lambda: lease.loss() is not None)
+        answers.set()  # it comes through at last, and means nothing any more
+        lease.release()
+        with pytest.raises(LakeHeld, match="run-2"):
+            acquire_lease(directory, "run-3", LONG)
+        follower.check()
+        follower.release()
+
+    def test_a_loss_that_cannot_be_told_is_none(
+        self, directory: ObjectStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def away(self: object, prefix: str) -> Iterator[ObjectInfo]:
+            raise StorageError("the lake is away", "wait")
+
+        with acquire_lease(directory, "run-1", LONG) as lease:
+            lease.check_time()
+            assert lease.loss() is None
+            monkeypatch.setattr(type(directory), "list", away)
+            lease.check_time()  # asks nobody
+            assert lease.loss() is None
+            assert "whether lease 1 is still held cannot be told: the lake is away" in caplog.text
 
     def test_a_release_that_fails_is_left_to_expiry(
         self, directory: ObjectStore, caplog: pytest.LogCaptureFixture

@@ -19,12 +19,13 @@ from contactlake import data_files, store
 from contactlake.archive.directory_store import DirectoryStore
 from contactlake.archive.storage import ObjectStore, S3Options, open_store
 from contactlake.data_files import DataFile, DataWriter
-from contactlake.delta_log import NamedFile
+from contactlake.delta_log import DeltaLog, NamedFile
 from contactlake.errors import LakeHeld, StorageError
 from contactlake.feeds.arrow_schema import arrow_schema
-from contactlake.store import Around, Lake
+from contactlake.store import Around, Lake, greatest_lease
 from contactlake.tables.declaration import BUSINESS_DATE, Column, Table, count, instant, text
 from contactlake.tables.declaration import date as date_column
+from contactlake.tables.ops import RUN
 
 ZONE = "America/Chicago"
 DAY = date(2025, 3, 4)
@@ -372,6 +373,104 @@ def test_a_lease_that_is_lost_writes_nothing(spark: SparkSession, lake: Lake, ro
         with pytest.raises(LakeHeld):
             write(make_lake(spark, root, 3, lost))
     assert lake.version(DATED) == 0
+
+
+def every_write(lake: Lake) -> dict[str, Callable[[Lake], object]]:
+    """All that changes a table, by the store's words for it."""
+    rows = [{"id": "9", "at": datetime(2025, 3, 4, 18, tzinfo=UTC)}]
+    data = frame(lake, DATED, rows)
+    return {
+        "append": lambda held: held.append(DATED, data),
+        "append_rows": lambda held: held.append_rows(DATED, rows),
+        "adopt": lambda held: held.adopt(DATED, held.writer(DATED).write([data.toArrow()])),
+        "overwrite": lambda held: held.overwrite(DATED, data),
+        "overwrite_rows": lambda held: held.overwrite_rows(DATED, rows),
+        "merge": lambda held: held.merge(DATED, data),
+        "replace_dates": lambda held: held.replace_dates(DATED, data, [DAY]),
+        "restore": lambda held: held.restore(DATED, 0),
+        "take_back": lambda held: held.take_back(DATED, 0),
+        "fence": lambda held: held.fence(DATED, 0),
+    }
+
+
+def test_a_fence_keeps_an_older_lease_out_whatever_it_has_seen(
+    lake: Lake, spark: SparkSession, root: DirectoryStore
+) -> None:
+    lake.append_rows(DATED, [{"id": "1"}])
+    writes = every_write(lake)
+    sleepers = {name: make_lake(spark, root) for name in writes}
+    for sleeper in sleepers.values():
+        assert sleeper.read_rows(DATED, ["id"]).num_rows == 1  # it has looked, as late as it could
+    assert make_lake(spark, root, 2).fence(DATED) is False
+    for name, write in writes.items():
+        with pytest.raises((StorageError, RuntimeError), match=r"somebody else|later lease"):
+            write(sleepers[name])
+        with pytest.raises(RuntimeError, match="later lease"):  # it looks only now
+            write(make_lake(spark, root))
+        assert lake.version(DATED) == 2, name
+    assert [row["id"] for row in by_delta(lake, DATED).collect()] == ["1"]
+
+
+def test_a_fence_takes_back_and_makes_what_is_missing(lake: Lake, spark: SparkSession, root: DirectoryStore) -> None:
+    lake.append_rows(DATED, [{"id": "1"}])
+    lake.append_rows(DATED, [{"id": "2"}])
+    later = make_lake(spark, root, 2)
+    assert [later.fence(DATED, 1), later.fence(PLAIN, 0)] == [True, False]
+    missing = replace(DATED, name="missing")
+    assert later.fence(missing, 0) is False
+    assert [row["id"] for row in by_delta(lake, DATED).collect()] == ["1"]
+    assert (lake.version(DATED), lake.version(PLAIN), lake.version(missing)) == (3, 1, 0)
+    assert lake.create(missing) is False
+    with pytest.raises(RuntimeError, match="later lease"):
+        lake.append_rows(missing, [{"id": "3"}])
+
+
+def test_a_fence_takes_back_what_is_committed_at_the_last_moment(
+    lake: Lake, spark: SparkSession, root: DirectoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = make_lake(spark, root, 2)
+    commit, times = DeltaLog.commit, list[int]()
+
+    def commit_after_the_sleeper(self: DeltaLog, *arguments: Any) -> int:
+        if not times:
+            times.append(1)
+            lake.append_rows(DATED, [{"id": "1"}])
+        return commit(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DeltaLog, "commit", commit_after_the_sleeper)
+        assert later.fence(DATED, 0) is True
+    assert by_delta(lake, DATED).collect() == []
+    assert lake.is_new(DATED)
+
+
+def test_the_greatest_lease_is_what_the_tables_show(lake: Lake, spark: SparkSession, root: DirectoryStore) -> None:
+    assert greatest_lease(root) == 0
+    made = make_lake(spark, root, 6)
+    made.create_missing()
+    assert greatest_lease(root) == 6
+    make_lake(spark, root, 17).fence(RUN)
+    assert greatest_lease(root) == 17
+
+
+def test_a_merge_touches_the_files_that_hold_replaced_rows_alone(
+    lake: Lake, few_rows: str, reader: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_MOST_SMALL_FILES", 100)
+    noon = datetime(2025, 3, 4, 18, tzinfo=UTC)
+    old = [{"id": f"{n}", "at": noon + timedelta(days=n // 2), "number": 0} for n in range(6)]
+    unnamed: dict[str, Any] = {"id": None, "at": None, "number": 0}
+    lake.append_rows(PLAIN, [*old[:2], unnamed])
+    lake.append_rows(PLAIN, old[2:4])
+    lake.append_rows(PLAIN, old[4:])
+    untouched = {file.path for file in DeltaLog(lake.store, PLAIN.path).files() if file.rows == 2}
+    new = [{**old[0], "number": 1}, {**unnamed, "number": 1}, {"id": "new", "at": noon, "number": 1}]
+    around = Around(("at",), [(noon - timedelta(hours=1), noon + timedelta(hours=1))], nulls=True)
+    lake.merge(PLAIN, frame(lake, PLAIN, new), len(new), around)
+    assert listed(by_delta(lake, PLAIN)) == listed(lake.read(PLAIN)) == in_order([*new, *old[1:]])
+    assert untouched < {file.path for file in DeltaLog(lake.store, PLAIN.path).files()}
+    lake.merge(PLAIN, frame(lake, PLAIN, [{"id": "beside", "at": noon, "number": 2}]))
+    assert by_delta(lake, PLAIN).count() == 8
 
 
 def test_a_table_with_other_columns_is_not_written(spark: SparkSession, lake: Lake, root: DirectoryStore) -> None:
