@@ -187,9 +187,12 @@ class DeltaLog:
         """The files below the table's folder that no version of the last `age` names: VACUUM's, of what was removed
         longer ago, and what no version ever named and was written longer ago."""
         with refusals(self.uri):
-            return self._current.vacuum(
+            named = self._current.vacuum(
                 int(age / timedelta(hours=1)), dry_run=True, enforce_retention_duration=False, full=True
             )
+        folder = f"{self._path}/"
+        there = {info.key.removeprefix(folder) for info in self._store.list(folder)} if named else set()
+        return [path for path in named if path in there]  # the log remembers some that have gone long since
 
     def entries_before(self, version: int) -> list[str]:
         """The keys of the log's own files of earlier versions."""

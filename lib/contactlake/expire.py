@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from contactlake import pending
 from contactlake.business_dates import date_of, date_start
@@ -17,7 +18,7 @@ from contactlake.tables.ops import PENDING_DATE, QUARANTINE
 from contactlake.tenure import Progress, Tenure, hold_lake
 
 
-def expire(configuration: Configuration, as_of: datetime, progress: Progress) -> dict[str, object]:
+def expire(configuration: Configuration, as_of: datetime, progress: Progress) -> dict[str, Any]:
     """Deletes rows whose business date is more than the layer's days before `as_of`'s; returns figures.
 
     The dates that have expired are put on record first: no later run recomputes them, or brings rows of them back.
@@ -43,7 +44,7 @@ def expire(configuration: Configuration, as_of: datetime, progress: Progress) ->
         with tenure.step("delete what has expired"):
             deleted = {table.path: _delete_before(lake, table, first, zone) for table, first in firsts.items()}
             _forget_pending(lake, expiry)
-        summary: dict[str, object] = {
+        summary: dict[str, Any] = {
             "run_id": tenure.record.run_id,
             "as_of": as_of.astimezone(UTC).isoformat().replace("+00:00", "Z"),
             "first_dates": {layer: first.isoformat() for layer, first in lines.items()},
@@ -95,7 +96,7 @@ def _delete_before(lake: Lake, table: Table, first: date, timezone: str) -> int:
 def _may_hold(file: NamedFile, instants: Sequence[str], before: datetime) -> bool:
     """Whether the file may hold a row that one of `instants` dates before `before`, by its statistics."""
     return not all(
-        (least := file.least.get(name)) is not None and least >= before or file.nulls.get(name, -1) == file.rows
+        ((least := file.least.get(name)) is not None and least >= before) or file.nulls.get(name, -1) == file.rows
         for name in instants
     )
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +31,7 @@ from contactlake.tenure import Progress, Tenure, hold_lake
 _LITTLE_BYTES = 32 << 20
 _TOLD = pa.schema([pa.field("id", pa.string())])
 _TOLD_DDL = "id string"
-_ESCAPED = re.compile(r"\\(?:u([0-9a-f]{4})|(.))", re.DOTALL)
+_ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _BETWEEN_DIGITS = re.compile(r"[ ().\-/]+")
 _SHORTEST_CUT = 4
 """So many characters of an identifier at the end of a text that was cut are taken for the identifier."""
@@ -126,14 +127,14 @@ def mentions(raw: str, plain: Collection[str]) -> bool:
 
     A text that was cut may end with the beginning of one.
     """
-    text = raw.lower()
-    text = text + "\n" + _ESCAPED.sub(lambda escape: chr(int(escape[1], 16)) if escape[1] else escape[2], text)
+    unescaped = _ESCAPED.sub(lambda escape: chr(int(escape[1], 16)) if escape[1] else escape[2], raw)
+    raw, text = raw.lower(), f"{raw}\n{unescaped}".lower()
     dialled = _BETWEEN_DIGITS.sub("", text)
     for value in plain:
         is_number = not value.strip("+0123456789")
         told, sought = (dialled, value.strip("+")) if is_number else (text, value)
         if sought in told or any(
-            told.endswith(sought[:length]) or raw.lower().endswith(sought[:length])
+            told.endswith(sought[:length]) or raw.endswith(sought[:length])
             for length in range(_SHORTEST_CUT, len(sought))
         ):
             return True
@@ -147,7 +148,7 @@ def _nulled(rows: pa.Table, names: Sequence[str], marks: Marks) -> pa.Table:
     return rows
 
 
-def forget(configuration: Configuration, customers: Sequence[str], progress: Progress) -> dict[str, object]:
+def forget(configuration: Configuration, customers: Sequence[str], progress: Progress) -> dict[str, Any]:
     """Erases `customers`, told by their numbers, names or addresses; returns what was done, in figures alone.
 
     They are put on the list of those who are to be forgotten first: whatever comes after, they stay out. Then rows are
@@ -178,7 +179,7 @@ def forget(configuration: Configuration, customers: Sequence[str], progress: Pro
                 }
                 plain = frozenset({plain_form(value) for value in customers} | {one.lower() for one in ids})
                 nulled_rows[QUARANTINE.path] = lake.rewrite(QUARANTINE, _Redaction(plain), lake.files(QUARANTINE))
-        summary: dict[str, object] = {
+        summary: dict[str, Any] = {
             "run_id": tenure.record.run_id,
             "customers": len(asked),
             "suppressed": len(suppressed.customers - before.customers),

@@ -1,6 +1,7 @@
 """`maintain`: keeps the tables quick to read, and removes what nothing needs any more."""
 
 from datetime import timedelta
+from typing import Any
 
 from contactlake.config import Configuration
 from contactlake.tables import TABLES
@@ -12,7 +13,7 @@ _LOG_KEPT = timedelta(days=30)
 """Delta's own: so long a version can be asked for, as far as its files are there."""
 
 
-def maintain(configuration: Configuration, progress: Progress) -> dict[str, object]:
+def maintain(configuration: Configuration, progress: Progress) -> dict[str, Any]:
     """Compacts small files, writes checkpoints, removes old files and log entries; returns figures.
 
     What the last complete run left stays: it is this one. Raises `ContactlakeError`.
@@ -21,7 +22,7 @@ def maintain(configuration: Configuration, progress: Progress) -> dict[str, obje
         lake = tenure.lake
         with tenure.step("compact small files"):
             compacted = {table.path: number for table in TABLES if (number := lake.compact(table))}
-        summary: dict[str, object] = {"run_id": tenure.record.run_id, "files_compacted": compacted}
+        summary: dict[str, Any] = {"run_id": tenure.record.run_id, "files_compacted": compacted}
         tenure.complete(summary)
         with tenure.step("remove what nothing needs"):
             removed = [lake.tidy(table, _FILES_KEPT, _LOG_KEPT) for table in TABLES]

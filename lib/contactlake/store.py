@@ -478,7 +478,7 @@ class Lake:
         there: Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]],
         ddl: str,
     ) -> list[dict[str, Any]]:
-        """The rows that `there` makes in the executors of the names of `files` (file); `here`, where there is little."""
+        """The rows that `there` makes in the executors of the names of `files` (file); `here` if there is little."""
         if not files:
             return []
         rows: list[dict[str, Any]]
@@ -488,7 +488,7 @@ class Lake:
             return rows
         frame = self.spark.createDataFrame(names).repartition(len(files))
         rows = frame.mapInArrow(there, ddl).toArrow().to_pylist()
-        return rows  # noqa: RET504 - of a known type
+        return rows
 
     def drop_files(self, table: Table, files: Sequence[NamedFile]) -> int:
         """Takes whole files off the table; returns how many rows they held."""
