@@ -1,6 +1,7 @@
 """The command line: arguments, exit codes, progress and the run summary."""
 
 import argparse
+import json
 import logging
 import re
 import signal
@@ -19,10 +20,14 @@ from rich.console import Console
 from contactlake import __version__, interruption, report, synthesize
 from contactlake.config import load_configuration
 from contactlake.errors import ConfigurationError, ContactlakeError, GateFailed, StorageError
+from contactlake.expire import expire
+from contactlake.forget import customers_named, forget
 from contactlake.launch import prepare
-from contactlake.run import JOBS, Progress, Request, run_job
+from contactlake.maintain import maintain
+from contactlake.run import JOBS, Request, run_job
 from contactlake.session import end_engine
 from contactlake.show import Format, show, wanted
+from contactlake.tenure import Progress
 
 log = logging.getLogger("contactlake")
 
@@ -167,9 +172,33 @@ def parser() -> argparse.ArgumentParser:
     shown.add_argument("--to", dest="last", type=_date, metavar="D", help="last business date")
     words = "show a KPI table, as it is or rolled up over days and dimensions; nothing is written to the lake"
     _add_show_arguments(commands.add_parser("show", help=words, description=words))
+    _add_care_commands(commands)
     words = "write an invented contact centre's archive, to try things on"
     synthesize.add_arguments(commands.add_parser("synthesize", help=words, description=words))
     return parser
+
+
+_CARE = {
+    "forget": "erase customers from the lake, and keep them out of it",
+    "expire": "delete the rows that are older than [retention] lets them be",
+    "maintain": "compact small files, remove files and log entries that nothing needs any more",
+}
+
+
+def _add_care_commands(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parsers = {name: commands.add_parser(name, help=words, description=words) for name, words in _CARE.items()}
+    for parser in parsers.values():
+        parser.add_argument("--config", type=Path, metavar="FILE", help="the TOML configuration (CONTACTLAKE_CONFIG)")
+    parsers["forget"].add_argument(
+        "--customer",
+        action="append",
+        default=[],
+        metavar="VALUE",
+        help="a number, name or address of the customer; may be repeated, and is seen by whoever sees processes",
+    )
+    parsers["forget"].add_argument("--file", metavar="F", help="a file with one such value a line; - is stdin")
+    words = "the clock that ages are told by, ISO 8601 with zone (now)"
+    parsers["expire"].add_argument("--as-of", type=_instant, metavar="INSTANT", help=words)
 
 
 def _add_show_arguments(parser: argparse.ArgumentParser) -> None:
@@ -194,7 +223,21 @@ def _add_show_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; returns its exit code."""
-    return _guarded(lambda: _dispatch(parser().parse_args(argv)))
+    return _guarded(lambda: _dispatch(_parsed(sys.argv[1:] if argv is None else argv)))
+
+
+def _parsed(argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments. What is wrong with those of `forget` is not told where a customer's value would be."""
+    try:
+        return parser().parse_args(argv)
+    except ConfigurationError as error:
+        told = {word for word in argv if word not in ("forget", "--customer", "--file", "--config") and word.strip("-")}
+        if "forget" in argv and any(word in error.problem for word in told):
+            raise ConfigurationError(
+                "the arguments of forget are wrong; they are not shown, as one may name a customer",
+                "see contactlake forget --help, and quote a value that holds spaces",
+            ) from None
+        raise
 
 
 def _dispatch(arguments: argparse.Namespace) -> int:
@@ -206,8 +249,26 @@ def _dispatch(arguments: argparse.Namespace) -> int:
         case "synthesize":
             print(synthesize.run(arguments).to_json(), flush=True)
             return 0
+        case "forget" | "expire" | "maintain":
+            return _care(arguments)
         case job:
             return _run(job, arguments)
+
+
+def _care(arguments: argparse.Namespace) -> int:
+    customers = customers_named(arguments.customer, arguments.file) if arguments.command == "forget" else []
+    configuration = load_configuration(arguments.config)
+    prepare(configuration)
+    with _progress() as progress:
+        match arguments.command:
+            case "forget":
+                summary = forget(configuration, customers, progress)
+            case "expire":
+                summary = expire(configuration, arguments.as_of or datetime.now(UTC), progress)
+            case _:
+                summary = maintain(configuration, progress)
+    print(json.dumps(summary), flush=True)
+    return 0
 
 
 def _summary(arguments: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -27,6 +27,8 @@ APP = "contactlake"
 _CHECKPOINT_EVERY = 10
 _CREDENTIALS_SECONDS = 300
 """So long an opened table keeps its credentials; boto3 renews them earlier than that before they expire."""
+_ENTRY = re.compile(r"/_delta_log/\.?([0-9]{20})\.[^/]*$")
+"""A file of the log, or a local file system's checksum of one, and its version."""
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"\b([345]\d\d) [A-Z]")
 
@@ -189,11 +191,46 @@ class DeltaLog:
         if version % _CHECKPOINT_EVERY == 0:
             # Our own doing rather than a hook's: a commit stands, whatever becomes of its checkpoint.
             try:
-                with refusals(self.uri):
-                    self._table.create_checkpoint()
+                self.checkpoint()
             except StorageError as fault:
                 _log.warning("no checkpoint was made: %s", fault)
         return version
+
+    # --- care ---
+
+    def checkpoint(self) -> bool:
+        """Sees that the version last seen has a checkpoint; says whether one was made."""
+        if self._store.head(f"{self._path}/_delta_log/{self.version:020d}.checkpoint.parquet") is not None:
+            return False
+        with refusals(self.uri):
+            self._current.create_checkpoint()
+        return True
+
+    def unneeded(self, age: timedelta) -> list[str]:
+        """The files below the table's folder that no version of the last `age` names: VACUUM's, of what was removed
+        longer ago, and what no version ever named and was written longer ago."""
+        with refusals(self.uri):
+            named = self._current.vacuum(
+                int(age / timedelta(hours=1)), dry_run=True, enforce_retention_duration=False, full=True
+            )
+        folder = f"{self._path}/"
+        there = {info.key.removeprefix(folder) for info in self._store.list(folder)} if named else set()
+        return [path for path in named if path in there]  # the log remembers some that have gone long since
+
+    def entries_before(self, version: int) -> list[str]:
+        """The keys of the log's own files of earlier versions."""
+        return [key for number, key, _ in self._entries() if number < version]
+
+    def entries_older_than(self, instant: datetime) -> list[str]:
+        """The keys of the log's own files that no version since `instant` needs: those before a checkpoint as old."""
+        old = [(number, key) for number, key, modified_at in self._entries() if modified_at < instant]
+        start = max((number for number, key in old if ".checkpoint." in key), default=0)
+        return [key for number, key in old if number < start]
+
+    def _entries(self) -> Iterator[tuple[int, str, datetime]]:
+        for info in self._store.list(f"{self._path}/_delta_log/"):
+            if entry := _ENTRY.search(info.key):
+                yield int(entry[1]), info.key, info.modified_at
 
 
 _NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)

@@ -7,7 +7,8 @@ alone, without Spark.
 import json
 import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial, reduce
@@ -16,7 +17,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from deltalake.exceptions import TableNotFoundError
 from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -24,9 +24,20 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that the Spark w
 from pyspark.sql.types import StructType
 
 from contactlake.archive.storage import ObjectStore
+from contactlake.business_dates import date_of
 from contactlake.concurrency import concurrently
 from contactlake.conform.symbee import business_date
-from contactlake.data_files import MANIFEST_DDL, SIFTED_DDL, DataFile, DataWriter, Sieve
+from contactlake.data_files import (
+    MANIFEST_DDL,
+    REWRITTEN_DDL,
+    SIFTED_DDL,
+    DataFile,
+    DataWriter,
+    Rewriter,
+    RowChange,
+    Sieve,
+    read_rows,
+)
 from contactlake.delta_log import APP, CommitConflict, DeltaLog, NamedFile
 from contactlake.digest import digest
 from contactlake.errors import StorageError
@@ -98,7 +109,7 @@ class Lake:
         self.store = store
         self._timezone = timezone
         self._lease_number = lease_number
-        self._check_lease = check_lease
+        self.check_lease = check_lease
         self._writes = count(1)
         self._logs: dict[str, DeltaLog] = {}
         self._expected: dict[str, int] = {}
@@ -175,7 +186,7 @@ class Lake:
             },
             {"txn": {"appId": APP, "version": self._next_transaction(), "lastUpdated": now}},
         ]
-        self._check_lease()
+        self.check_lease()
         is_made = self.store.create(_commit_key(table, 0), "\n".join(json.dumps(action) for action in actions).encode())
         if is_made:
             self.versions[table.path] = 0
@@ -505,6 +516,111 @@ class Lake:
             "see that only contactlake writes to the lake, and run again",
         )
 
+    # --- care ---
+
+    def files(self, table: Table) -> list[NamedFile]:
+        """What the table consists of."""
+        return self._writable(table).files()
+
+    def rewrite(self, table: Table, change: RowChange, files: Sequence[NamedFile]) -> int:
+        """Changes rows of a table that is not partitioned, where they stand in `files`; returns how many.
+
+        Only files that hold such rows are laid down anew, in one commit.
+        """
+        log, rewriter = self._writable(table), Rewriter(self.writer(table), change)
+        rows = self.from_files(files, rewriter.rewrite, rewriter, REWRITTEN_DDL)
+        changed: int = sum(row.pop("changed") for row in rows)
+        gone = {row.pop("rewritten") for row in rows}
+        added = [DataFile(**row) for row in rows if row["path"] is not None]
+        self._commit(table, log, added, [file for file in files if file.path in gone])
+        return changed
+
+    def from_files(
+        self,
+        files: Sequence[NamedFile],
+        here: Callable[[pa.Table], pa.Table],
+        there: Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]],
+        ddl: str,
+    ) -> list[dict[str, Any]]:
+        """The rows that `there` makes in the executors of the names of `files` (file); `here` if there is little."""
+        if not files:
+            return []
+        rows: list[dict[str, Any]]
+        names = pa.table({"file": pa.array([file.path for file in files])})
+        if self.is_little:
+            rows = here(names).to_pylist()
+            return rows
+        frame = self.spark.createDataFrame(names).repartition(len(files))
+        rows = frame.mapInArrow(there, ddl).toArrow().to_pylist()
+        return rows
+
+    def drop_files(self, table: Table, files: Sequence[NamedFile]) -> int:
+        """Takes whole files off the table; returns how many rows they held."""
+        self._commit(table, self._writable(table), [], files)
+        return sum(file.rows or 0 for file in files)
+
+    def compact(self, table: Table) -> int:
+        """Makes the small files of a table, of each date if it is kept apart by date, one; returns how many went in."""
+        log, writer = self._writable(table), self.writer(table)
+        groups: dict[Any, list[NamedFile]] = defaultdict(list)
+        for file in log.files():
+            if file.size < _SMALL_BYTES and _is_below(file):
+                groups[self._dates_of(table, file)].append(file)
+        removed = [file for group in groups.values() if len(group) > 1 for file in group]
+        added = [
+            laid
+            for group in groups.values()
+            if len(group) > 1
+            for laid in writer.write(self._contents(table, file) for file in group)
+        ]
+        self._commit(table, log, added, removed)
+        return len(removed)
+
+    def _dates_of(self, table: Table, file: NamedFile) -> tuple[date | None, ...]:
+        """The dates that a file is kept apart for: files of the same ones may become one."""
+        if table.partition_by:
+            return (file.business_date,)
+        if table.dated_by == BUSINESS_DATE:
+            return ()
+        bounds = file.least.get(table.dated_by), file.greatest.get(table.dated_by)
+        return tuple(None if bound is None else date_of(bound, self._timezone) for bound in bounds)
+
+    def _contents(self, table: Table, file: NamedFile) -> pa.Table:
+        rows = read_rows(self.store.read(f"{table.path}/{file.path}"))
+        if table.partition_by:
+            day = pa.scalar(file.business_date, pa.date32())
+            rows = rows.append_column(BUSINESS_DATE, pa.repeat(day, rows.num_rows))
+        return rows
+
+    def purge(self, table: Table) -> int:
+        """Leaves nothing but the newest version: not one file that it does not name, and no log of how it came to be.
+
+        Returns how many files went. There is no way back behind it: the version must be a complete run's.
+        """
+        log = self._writable(table)
+        if log.version:
+            log.checkpoint()
+        self.check_lease()
+        gone = log.unneeded(timedelta())
+        self.store.delete(f"{table.path}/{path}" for path in gone)
+        self.store.delete(log.entries_before(log.version))
+        return len(gone)
+
+    def tidy(self, table: Table, age: timedelta, log_age: timedelta) -> tuple[int, int]:
+        """Deletes files that no version of the last `age` names, and log entries older than `log_age`.
+
+        Returns how many of each. What the newest version consists of stays, whatever its age.
+        """
+        log = self._writable(table)
+        if log.version:
+            log.checkpoint()
+        self.check_lease()
+        gone = log.unneeded(age)
+        self.store.delete(f"{table.path}/{path}" for path in gone)
+        entries = log.entries_older_than(self.store.now() - log_age)
+        self.store.delete(entries)
+        return len(gone), len(entries)
+
     # --- laying down and committing ---
 
     def _lay_down(self, table: Table, rows: DataFrame, number: int | None = None) -> list[DataFile]:
@@ -550,9 +666,7 @@ class Lake:
         if not added or is_by_date or len(small) <= _MOST_SMALL_FILES:
             self._commit(table, log, added, [])
             return
-        contents = (self.store.read(f"{table.path}/{file.path}") for file in small)
-        rows = (pq.read_table(pa.BufferReader(content)) for content in contents)
-        self._commit(table, log, [*added, *writer.write(rows)], small)
+        self._commit(table, log, [*added, *writer.write(self._contents(table, file) for file in small)], small)
 
     def _commit(self, table: Table, log: DeltaLog, added: Sequence[DataFile], removed: Sequence[NamedFile]) -> None:
         if added or removed:
@@ -560,10 +674,17 @@ class Lake:
 
     def _fenced(self, table: Table, log: DeltaLog, commit: Callable[[int], int]) -> None:
         """Makes a commit unless a later lease has written to the table, or anybody else since this run looked."""
+
+        self.check_lease()
+        number = self._next_transaction()
+        last = log.last_transaction()
+        if last is not None and last >= number:
+            self.check_lease()
+            raise RuntimeError(f"a later lease has written to {self.path(table)}")
         try:
             self._numbered(table, log, commit)
         except CommitConflict as fault:
-            self._check_lease()
+            self.check_lease()
             raise StorageError(
                 f"{self.path(table)} was written to by somebody else",
                 "see that only contactlake writes to the lake, and run again",
@@ -571,11 +692,11 @@ class Lake:
 
     def _numbered(self, table: Table, log: DeltaLog, commit: Callable[[int], int]) -> None:
         """As above; raises `CommitConflict` where the log has grown since this run looked."""
-        self._check_lease()
+        self.check_lease()
         number = self._next_transaction()
         last = log.last_transaction()
         if last is not None and last >= number:
-            self._check_lease()
+            self.check_lease()
             raise RuntimeError(f"a later lease has written to {self.path(table)}")
         self.versions[table.path] = commit(number)
 

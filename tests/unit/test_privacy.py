@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contactlake.archive.storage import ObjectStore, S3Options, open_store
-from contactlake.landing import MANIFEST, Entry, Landing, Privacy, pseudonym
+from contactlake.landing import MANIFEST, Entry, Landing
+from contactlake.privacy import Privacy, pseudonym
 
 KEY = b"a key"
 NOW = datetime(2025, 3, 8, tzinfo=UTC)

@@ -22,7 +22,9 @@ RUN = Table(
     key=("run_id",),
     columns=(
         text("run_id", "The run.", required=True),
-        text("job", "ingest, reconcile, measure or daily.", required=True),
+        text(
+            "job", "ingest, reconcile, measure or daily; or the care command: forget, expire, maintain.", required=True
+        ),
         instant("as_of", "The run's clock.", required=True),
         instant("started_at", "When it began, by the host's clock.", required=True),
         instant("finished_at", "When it ended, by the host's clock.", required=True),
