@@ -96,6 +96,11 @@ class FeedSection(_Section):
         return values
 
     @property
+    def tells_hours(self) -> bool:
+        """Whether an arrival is told to the hour: by the key, or by the modification where keys tell nothing."""
+        return "%H" in self.layout or not self.layout
+
+    @property
     def mark_key(self) -> str:
         """What names this entry among those of one feed."""
         return f"{self.name} {self.archive} {self.prefix}"
