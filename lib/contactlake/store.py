@@ -113,15 +113,7 @@ class Lake:
 
     def check_marker(self) -> None:
         """Raises `StorageError` where the lake was written by a newer version of the tables."""
-        if self.store.head(MARKER) is None:
-            return
-        marker = json.loads(self.store.read(MARKER))
-        if marker["schema_version"] > SCHEMA_VERSION:
-            raise StorageError(
-                f"the lake {self.store.uri} was written by a newer contactlake"
-                f" (schema {marker['schema_version']}, this one knows {SCHEMA_VERSION})",
-                "install that version or name another lake.root",
-            )
+        check_marker(self.store)
 
     def create_missing(self) -> None:
         """Makes each declared table that is not there yet, empty, so that readers find all of them."""
@@ -519,6 +511,32 @@ class Lake:
     def _unset_fence(self) -> None:
         self.spark.conf.unset("spark.databricks.delta.write.txnAppId")
         self.spark.conf.unset("spark.databricks.delta.write.txnVersion")
+
+
+def check_marker(store: ObjectStore) -> bool:
+    """Whether there is a lake in `store`; raises `StorageError` where a newer version of the tables wrote it."""
+    if store.head(MARKER) is None:
+        return False
+    marker = json.loads(store.read(MARKER))
+    if marker["schema_version"] > SCHEMA_VERSION:
+        raise StorageError(
+            f"the lake {store.uri} was written by a newer contactlake"
+            f" (schema {marker['schema_version']}, this one knows {SCHEMA_VERSION})",
+            "install that version or name another lake.root",
+        )
+    return True
+
+
+def last_writer(store: ObjectStore) -> int:
+    """The greatest number of a lease under which any table of the lake was written; 0 where none was."""
+
+    def transaction(table: Table) -> int:
+        try:
+            return DeltaLog(store, table.path).last_transaction() or 0
+        except TableNotFoundError:
+            return 0
+
+    return max(concurrently(partial(transaction, table) for table in TABLES)) // _WRITES_PER_LEASE
 
 
 _Fingerprint = tuple[int, int, int]
