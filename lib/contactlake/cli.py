@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from rich.console import Console
 
-from contactlake import __version__, interruption, report, synthesize
+from contactlake import __version__, doctor, interruption, report, synthesize
 from contactlake.config import load_configuration
 from contactlake.errors import ConfigurationError, ContactlakeError, GateFailed, StorageError
 from contactlake.expire import expire
@@ -40,6 +41,7 @@ _DESCRIPTIONS = {
     "measure": "compute KPIs, judge them and publish gold",
     "daily": "ingest, reconcile and measure: what a scheduler calls",
 }
+_EXAMINES = "examine Java, Spark, Delta, the configuration, the archive, the lake and its lock; nothing is left behind"
 _REFUSALS = re.compile(
     r"AccessDenied|Forbidden|InvalidAccessKeyId|SignatureDoesNotMatch|NoSuchBucket|UnknownHost|Connection refused|"
     r"AWSBadRequest|Unable to load credentials|DELTA_INVALID_PROTOCOL_VERSION|DELTA_UNSUPPORTED_FEATURES|"
@@ -74,6 +76,10 @@ def _date(text: str) -> date:
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _add_config_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the TOML configuration (CONTACTLAKE_CONFIG)")
 
 
 def add_job_arguments(parser: argparse.ArgumentParser) -> None:
@@ -173,6 +179,7 @@ def parser() -> argparse.ArgumentParser:
     words = "show a KPI table, as it is or rolled up over days and dimensions; nothing is written to the lake"
     _add_show_arguments(commands.add_parser("show", help=words, description=words))
     _add_care_commands(commands)
+    _add_config_argument(commands.add_parser("doctor", help=_EXAMINES, description=_EXAMINES))
     words = "write an invented contact centre's archive, to try things on"
     synthesize.add_arguments(commands.add_parser("synthesize", help=words, description=words))
     return parser
@@ -246,6 +253,8 @@ def _dispatch(arguments: argparse.Namespace) -> int:
             return _summary(arguments)
         case "show":
             return _show(arguments)
+        case "doctor":
+            return _doctor(arguments)
         case "synthesize":
             print(synthesize.run(arguments).to_json(), flush=True)
             return 0
@@ -279,6 +288,11 @@ def _summary(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _doctor(arguments: argparse.Namespace) -> int:
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    return doctor.examine(arguments.config, partial(print, flush=True))
+
+
 def _show(arguments: argparse.Namespace) -> int:
     first, last = _range(arguments)
     by = chain.from_iterable(arguments.by)
@@ -294,6 +308,13 @@ def run_job_command(job: str, argv: Sequence[str] | None = None) -> int:
     parser = _Parser(prog=f"{job}.py", description=_DESCRIPTIONS[job])
     add_job_arguments(parser)
     return _guarded(lambda: _run(job, parser.parse_args(argv)))
+
+
+def doctor_command(argv: Sequence[str] | None = None) -> int:
+    """The examination under spark-submit, of the platform's own Spark; returns its exit code."""
+    parser = _Parser(prog="doctor.py", description=_EXAMINES)
+    _add_config_argument(parser)
+    return _guarded(lambda: _doctor(parser.parse_args(argv)))
 
 
 if __name__ == "__main__":

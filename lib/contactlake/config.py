@@ -4,12 +4,15 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from contactlake.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 CONFIG_VARIABLE = "CONTACTLAKE_CONFIG"
 PSEUDONYM_KEY_VARIABLE = "CONTACTLAKE_PSEUDONYM_KEY"
@@ -94,6 +97,11 @@ class FeedSection(_Section):
         if isinstance(values, dict) and "layout" not in values and values.get("name") in _DEFAULT_LAYOUTS:
             return {**values, "layout": _DEFAULT_LAYOUTS[values["name"]]}
         return values
+
+    @property
+    def tells_hours(self) -> bool:
+        """Whether an arrival is told to the hour: by the key, or by the modification where keys tell nothing."""
+        return "%H" in self.layout or not self.layout
 
     @property
     def mark_key(self) -> str:
@@ -253,7 +261,7 @@ def parse_configuration(values: dict[str, Any], name: str) -> Configuration:
     try:
         configuration = Configuration.model_validate(values)
     except ValidationError as fault:
-        raise ConfigurationError(*_explain(fault, name)) from None
+        raise _explained(fault, name) from None
     if configuration.privacy.customer_identifiers == "hash" and not os.environ.get(PSEUDONYM_KEY_VARIABLE):
         raise ConfigurationError(
             f'{name}: privacy.customer_identifiers = "hash" needs a key',
@@ -262,14 +270,24 @@ def parse_configuration(values: dict[str, Any], name: str) -> Configuration:
     return configuration
 
 
-def _explain(fault: ValidationError, name: str) -> tuple[str, str]:
-    """The first fault in one line: the key as it stands in TOML, and what it wants."""
-    first = fault.errors(include_url=False)[0]
-    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
-    more = f" ({fault.error_count() - 1} more)" if fault.error_count() > 1 else ""
-    if first["type"] == "missing":
-        return f"{name}: {key} is missing{more}", "it must be given"
-    if first["type"] == "extra_forbidden":
-        return f"{name}: {key} is not a known key{more}", "remove it or mend its spelling"
-    wanted = first["msg"].removeprefix("Value error, ")
-    return f"{name}: {key} is wrong: {wanted}{more}", f"it is now {first['input']!r}"
+def _explained(fault: ValidationError, name: str) -> ConfigurationError:
+    """The first fault in one line, with how many more there are; these are its `others`."""
+    found = fault.errors(include_url=False)
+    within = {each["loc"][:length] for each in found for length in range(len(each["loc"]))}
+    faults = [
+        _explain(each, name) for each in found if each["loc"] not in within
+    ]  # a list of wrong items is also short
+    problem, remedy = faults[0]
+    first = ConfigurationError(problem + (f" ({len(faults) - 1} more)" if len(faults) > 1 else ""), remedy)
+    first.others = tuple(ConfigurationError(*other) for other in faults[1:])
+    return first
+
+
+def _explain(fault: "ErrorDetails", name: str) -> tuple[str, str]:
+    """The key as it stands in TOML, and what it wants."""
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"]).lstrip(".")
+    if fault["type"] == "missing":
+        return f"{name}: {key} is missing", "it must be given"
+    if fault["type"] == "extra_forbidden":
+        return f"{name}: {key} is not a known key", "remove it or mend its spelling"
+    return f"{name}: {key} is wrong: {fault['msg'].removeprefix('Value error, ')}", f"it is now {fault['input']!r}"

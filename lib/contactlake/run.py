@@ -3,7 +3,7 @@
 import json
 import logging
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -20,6 +20,7 @@ from contactlake.errors import ConfigurationError
 from contactlake.evidence import Evidence, gather
 from contactlake.feeds import FEEDS
 from contactlake.feeds.symbee import SYMBEE_TRANSCRIPTS
+from contactlake.freshness import Source, Watch, freshness
 from contactlake.history import PastRun
 from contactlake.ingest import (
     Change,
@@ -48,7 +49,7 @@ from contactlake.publication import (
     write_results,
 )
 from contactlake.quality.audit import Audited
-from contactlake.quality.gate import failed
+from contactlake.quality.gate import Result, failed, judge
 from contactlake.reconciliation import ReconciliationRules
 from contactlake.session import for_little
 from contactlake.tables.conformed import RECONCILIATION
@@ -362,13 +363,34 @@ class Run:
             quality.max_quarantined_share,
             quality.max_missing_share,
             self._request.accepted,
-            {section.name for section in self._configuration.feed},
+            self._watch(),
+        )
+
+    def _watch(self) -> Watch:
+        """What this run knows of the archive: which entries there are, and up to when they were listed."""
+        reads, last = self._request.job == "daily", self._tenure.last
+        return Watch(
+            [
+                Source(
+                    section.name,
+                    entry.store.uri_of(section.prefix),
+                    self._configuration.lake.timezone if section.tells_hours else section.arrival_timezone,
+                    section.tells_hours,
+                    self._record.newest_arrivals.get(section.mark_key),
+                )
+                for section, entry in zip(self._configuration.feed, self._entries, strict=True)
+                if section.tells_hours or "%d" in section.layout
+            ],
+            self._request.as_of if reads else last.listed_at if last else None,
+            reads and self._request.dates is None,
+            last.published_at if last else None,
         )
 
     def _measure(self, dates: list[date]) -> None:
-        if not dates and not self._counts:
-            return
         rules = self._gate_rules()
+        if not dates and not self._counts:
+            self._warn_of_silence(rules)
+            return
         found: Candidates | None = None
         audited: list[Audited] = []
         with self._step(f"measure {business_dates.describe(dates)}"):
@@ -384,9 +406,7 @@ class Run:
         with self._step("judge"):
             results = judge_and_report(audited, figures, self._docs(), self._tenure.lease.check_time)
             write_results(self._lake, results, rules, self._record.run_id)
-        for result in results:
-            if not result.is_success:
-                log.warning("%s: %s is not met (%s)", result.severity, result.expectation, result.observed)
+        _log_unmet(results)
         refused = failed(results, rules.accepted)
         if refused:
             self._summary.verdict = "failed"
@@ -398,11 +418,27 @@ class Run:
                 still_open = open_dates(self._lake, dates, self._configuration.lake.timezone)
                 pending.settle_pending(self._lake, dates, still_open, self._record.run_id)
 
+    def _warn_of_silence(self, rules: GateRules) -> None:
+        """Where nothing is new, that may be what is wrong; a run without anything to tell writes nothing."""
+        figures = freshness(self._lake, rules.watch, rules.timezone, (), ())
+        if all(figure.is_met for figure in figures):
+            return
+        with self._step("judge"):
+            results = judge((), figures, None)
+            write_results(self._lake, results, rules, self._record.run_id)
+        _log_unmet(results)
+
     def _docs(self) -> ObjectStore:
         place = self._configuration.quality.data_docs
         if place is None:
             place = f"{self._lake.store.uri}/data_docs"
         return open_store(place, self._options)
+
+
+def _log_unmet(results: Sequence[Result]) -> None:
+    for result in results:
+        if not result.is_success:
+            log.warning("%s: %s is not met (%s)", result.severity, result.expectation, result.observed)
 
 
 def _place(section: FeedSection) -> Place:

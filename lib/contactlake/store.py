@@ -125,19 +125,7 @@ class Lake:
 
     def check_marker(self) -> None:
         """Raises `StorageError` where the lake was written by a newer version of the tables."""
-        version = self._marked_version()
-        if version is not None and version > SCHEMA_VERSION:
-            raise StorageError(
-                f"the lake {self.store.uri} was written by a newer contactlake"
-                f" (schema {version}, this one knows {SCHEMA_VERSION})",
-                "install that version or name another lake.root",
-            )
-
-    def _marked_version(self) -> int | None:
-        if self.store.head(MARKER) is None:
-            return None
-        version: int = json.loads(self.store.read(MARKER))["schema_version"]
-        return version
+        check_marker(self.store)
 
     def create_missing(self) -> None:
         """Makes each declared table that is not there yet, empty, so that readers find all of them.
@@ -148,7 +136,7 @@ class Lake:
         versions = concurrently(partial(self.version, table) for table in unseen)
         missing = [table for table, version in zip(unseen, versions, strict=True) if version is None]
         concurrently(partial(self.create, table) for table in missing)
-        marked = self._marked_version()
+        marked = _marked_version(self.store)
         if marked is None:
             self.store.create(MARKER, _marker())
         elif marked != SCHEMA_VERSION:
@@ -704,6 +692,25 @@ class Lake:
         if self._lease_number is None:
             raise RuntimeError("a lake that is open for reading only was written to")
         return self._lease_number * _WRITES_PER_LEASE + next(self._writes)
+
+
+def check_marker(store: ObjectStore) -> bool:
+    """Whether there is a lake in `store`; raises `StorageError` where a newer version of the tables wrote it."""
+    version = _marked_version(store)
+    if version is not None and version > SCHEMA_VERSION:
+        raise StorageError(
+            f"the lake {store.uri} was written by a newer contactlake"
+            f" (schema {version}, this one knows {SCHEMA_VERSION})",
+            "install that version or name another lake.root",
+        )
+    return version is not None
+
+
+def _marked_version(store: ObjectStore) -> int | None:
+    if store.head(MARKER) is None:
+        return None
+    version: int = json.loads(store.read(MARKER))["schema_version"]
+    return version
 
 
 _Fingerprint = tuple[int, int, int]
