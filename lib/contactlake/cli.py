@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -17,10 +16,11 @@ from rich.console import Console
 
 from contactlake import __version__, report, synthesize
 from contactlake.config import load_configuration
-from contactlake.errors import ConfigurationError, ContactlakeError, GateFailed, StorageError
+from contactlake.errors import ConfigurationError, ContactlakeError, GateFailed
 from contactlake.launch import prepare
 from contactlake.run import JOBS, Progress, Request, run_job
 from contactlake.show import Format, show, wanted
+from contactlake.spark_faults import refusal_of
 
 log = logging.getLogger("contactlake")
 
@@ -33,12 +33,6 @@ _DESCRIPTIONS = {
     "measure": "compute KPIs, judge them and publish gold",
     "daily": "ingest, reconcile and measure: what a scheduler calls",
 }
-_REFUSALS = re.compile(
-    r"AccessDenied|Forbidden|InvalidAccessKeyId|SignatureDoesNotMatch|NoSuchBucket|UnknownHost|Connection refused|"
-    r"AWSBadRequest|Unable to load credentials|DELTA_INVALID_PROTOCOL_VERSION|DELTA_UNSUPPORTED_FEATURES|"
-    r"InvalidProtocolVersionException|AccessControlException|Permission denied|No space left|"
-    r"DELTA_MISSING_DELTA_TABLE|DELTA_STATE_RECOVER_ERROR|DELTA_LOG_FILE_NOT_FOUND|DELTA_TABLE_NOT_FOUND"
-)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -136,13 +130,10 @@ def _guarded(action: Callable[[], int]) -> int:
         print(error, file=sys.stderr)
         return error.exit_code
     except (PySparkException, Py4JJavaError) as fault:
-        text = str(fault)
-        refusal = _REFUSALS.search(text)
+        refusal = refusal_of(fault)
         if refusal is not None:
-            first = next(line for line in text.splitlines() if refusal.group() in line)
-            told = StorageError(f"the lake refuses: {first.strip()[:500]}", "mend the access and run again")
-            print(told, file=sys.stderr)
-            return told.exit_code
+            print(refusal, file=sys.stderr)
+            return refusal.exit_code
         traceback.print_exc()
         return DEFECT
     except Exception:  # the last resort: whatever is left is a defect
