@@ -6,7 +6,6 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 from tests.centre import FUNCTION_TABLES, Centre
-from tests.faulty_s3 import FaultyS3
 from tests.lakes import configuration
 from tests.s3_server import Bucket
 
@@ -15,7 +14,7 @@ from contactlake.config import Configuration
 
 
 class BucketCentre(Centre):
-    """The archive and the lake lie in one bucket, reached as `bucket` says; what arrives does so in a directory, too."""
+    """The archive and the lake lie in one bucket, reached as `bucket` says; what arrives lies in a directory, too."""
 
     def __init__(self, spark: SparkSession, root: Path, direct: Bucket, bucket: Bucket) -> None:
         super().__init__(spark, root)

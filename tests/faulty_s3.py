@@ -187,7 +187,7 @@ class Exchange(BaseHTTPRequestHandler):
 
     do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = _handle  # noqa: N815 - as the base class calls them
 
-    def log_message(self, format: str, *arguments: object) -> None:
+    def log_message(self, *arguments: object) -> None:
         """Says nothing."""
 
     def forward(self) -> _Answer:

@@ -5,6 +5,7 @@ import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -18,6 +19,7 @@ FeedName = Literal[
     "symbee", "symbee_transcript", "connect_contact", "vonage", "buzzeasy", "expertflow", "salesforce_voice"
 ]
 _DEFAULT_LAYOUTS = {"symbee_transcript": "%Y/%m/%d/"}
+_NO_CREDENTIALS = "which come from the standard AWS chain alone: environment, profile or instance role"
 _LAYOUT_FIELDS = ("%Y", "%m", "%d", "%H")
 
 
@@ -32,8 +34,23 @@ def _zone(name: str) -> str:
 def _location(value: str) -> str:
     if not value:
         raise ValueError("is empty, give a directory or s3://bucket/prefix")
+    if re.match(r"[a-z0-9+.-]+://[^/]*@", value):
+        raise ValueError(f"holds credentials before the @, {_NO_CREDENTIALS}")
     if re.match(r"[a-z0-9+.-]+://", value) and not re.match(r"s3://[^/]+", value):
         raise ValueError(f"{value!r} is neither a directory nor s3://bucket/prefix")
+    return value
+
+
+def _endpoint(value: str) -> str:
+    try:
+        address = urlsplit(value)
+        is_address = address.scheme in ("http", "https") and bool(address.hostname) and address.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise ValueError("is no address, give http://host:port or https://host")
+    if "@" in address.netloc or address.query or address.fragment:
+        raise ValueError(f"holds credentials or more than an address, {_NO_CREDENTIALS}")
     return value
 
 
@@ -47,6 +64,7 @@ def _layout(value: str) -> str:
 
 
 TimeZone = Annotated[str, AfterValidator(_zone)]
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Location = Annotated[str, AfterValidator(_location)]
 Layout = Annotated[str, AfterValidator(_layout)]
 
@@ -202,7 +220,9 @@ class RetentionSection(_Section):
 class S3Section(_Section):
     """Only for S3-compatible servers. Credentials come from the standard AWS chain, never from here."""
 
-    endpoint: str | None = Field(default=None, description="The server's address, such as `http://127.0.0.1:8333`.")
+    endpoint: Endpoint | None = Field(
+        default=None, description="The server's address, such as `http://127.0.0.1:8333`."
+    )
     path_style: bool = Field(default=False, description="The bucket stands in the path, not in the host's name.")
     region: str | None = Field(default=None, description="The region, where the AWS chain names none.")
 
@@ -272,4 +292,6 @@ def _explain(fault: ValidationError, name: str) -> tuple[str, str]:
     if first["type"] == "extra_forbidden":
         return f"{name}: {key} is not a known key{more}", "remove it or mend its spelling"
     wanted = first["msg"].removeprefix("Value error, ")
-    return f"{name}: {key} is wrong: {wanted}{more}", f"it is now {first['input']!r}"
+    now = repr(first["input"])
+    may_be_secret = "@" in now or first["loc"][0] == "storage"  # where somebody may have put a credential
+    return f"{name}: {key} is wrong: {wanted}{more}", "mend it" if may_be_secret else f"it is now {now}"

@@ -12,7 +12,7 @@ import re
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 
@@ -81,7 +81,7 @@ class Privacy:
     """What becomes of customers' identifiers: `mode` is drop, hash or keep; `key` is of the hash."""
 
     mode: str
-    key: bytes
+    key: bytes = field(repr=False)
     attributes_keep: tuple[str, ...]
 
     def text(self, value: str) -> str | None:
