@@ -31,7 +31,7 @@ class Centre:
     def __init__(self, spark: SparkSession, root: Path) -> None:
         self.spark, self.root = spark, root
         for name in ("symbee", "connect"):
-            (root / name).mkdir()
+            (root / name).mkdir(parents=True)
 
     def arrives(self, *objects: Mapping[str, bytes]) -> None:
         for some in objects:

@@ -5,10 +5,12 @@ import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 from tests.s3_server import ACCESS_KEY, SECRET_KEY, Bucket, SeaweedFS
+from tests.tally import counted
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -55,3 +57,18 @@ def spark() -> Iterator[SparkSession]:
     session.conf.set("spark.sql.session.timeZone", "UTC")
     yield session
     session.stop()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):  # a worker of xdist hands its counts to the controller
+        session.config.workeroutput["counted"] = dict(counted)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    counted.update(getattr(node, "workeroutput", {}).get("counted", {}))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for name, number in sorted(counted.items()):
+        terminalreporter.write_line(f"{name}: {number:,}")

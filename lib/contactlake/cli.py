@@ -3,7 +3,6 @@
 import argparse
 import json
 import logging
-import re
 import signal
 import sys
 import traceback
@@ -20,7 +19,7 @@ from rich.console import Console
 
 from contactlake import __version__, doctor, interruption, report, synthesize
 from contactlake.config import load_configuration
-from contactlake.errors import ConfigurationError, ContactlakeError, GateFailed, StorageError
+from contactlake.errors import ConfigurationError, ContactlakeError, GateFailed
 from contactlake.expire import expire
 from contactlake.forget import customers_named, forget
 from contactlake.launch import prepare
@@ -28,6 +27,7 @@ from contactlake.maintain import maintain
 from contactlake.run import JOBS, Request, run_job
 from contactlake.session import end_engine
 from contactlake.show import Format, show, wanted
+from contactlake.spark_faults import refusal_of
 from contactlake.tenure import Progress
 
 log = logging.getLogger("contactlake")
@@ -42,12 +42,6 @@ _DESCRIPTIONS = {
     "daily": "ingest, reconcile and measure: what a scheduler calls",
 }
 _EXAMINES = "examine Java, Spark, Delta, the configuration, the archive, the lake and its lock; nothing is left behind"
-_REFUSALS = re.compile(
-    r"AccessDenied|Forbidden|InvalidAccessKeyId|SignatureDoesNotMatch|NoSuchBucket|UnknownHost|Connection refused|"
-    r"AWSBadRequest|Unable to load credentials|DELTA_INVALID_PROTOCOL_VERSION|DELTA_UNSUPPORTED_FEATURES|"
-    r"InvalidProtocolVersionException|AccessControlException|Permission denied|No space left|"
-    r"DELTA_MISSING_DELTA_TABLE|DELTA_STATE_RECOVER_ERROR|DELTA_LOG_FILE_NOT_FOUND|DELTA_TABLE_NOT_FOUND"
-)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -149,13 +143,10 @@ def _guarded(action: Callable[[], int]) -> int:
         print(error, file=sys.stderr)
         return error.exit_code
     except (PySparkException, Py4JJavaError) as fault:
-        text = str(fault)
-        refusal = _REFUSALS.search(text)
+        refusal = refusal_of(fault)
         if refusal is not None:
-            first = next(line for line in text.splitlines() if refusal.group() in line)
-            told = StorageError(f"the lake refuses: {first.strip()[:500]}", "mend the access and run again")
-            print(told, file=sys.stderr)
-            return told.exit_code
+            print(refusal, file=sys.stderr)
+            return refusal.exit_code
         traceback.print_exc()
         return DEFECT
     except KeyboardInterrupt:  # of a command that writes nothing, or before anything was begun

@@ -5,6 +5,7 @@ import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -21,6 +22,7 @@ FeedName = Literal[
     "symbee", "symbee_transcript", "connect_contact", "vonage", "buzzeasy", "expertflow", "salesforce_voice"
 ]
 _DEFAULT_LAYOUTS = {"symbee_transcript": "%Y/%m/%d/"}
+_NO_CREDENTIALS = "which come from the standard AWS chain alone: environment, profile or instance role"
 _LAYOUT_FIELDS = ("%Y", "%m", "%d", "%H")
 
 
@@ -35,8 +37,23 @@ def _zone(name: str) -> str:
 def _location(value: str) -> str:
     if not value:
         raise ValueError("is empty, give a directory or s3://bucket/prefix")
+    if re.match(r"[a-z0-9+.-]+://[^/]*@", value):
+        raise ValueError(f"holds credentials before the @, {_NO_CREDENTIALS}")
     if re.match(r"[a-z0-9+.-]+://", value) and not re.match(r"s3://[^/]+", value):
         raise ValueError(f"{value!r} is neither a directory nor s3://bucket/prefix")
+    return value
+
+
+def _endpoint(value: str) -> str:
+    try:
+        address = urlsplit(value)
+        is_address = address.scheme in ("http", "https") and bool(address.hostname) and address.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise ValueError("is no address, give http://host:port or https://host")
+    if "@" in address.netloc or address.query or address.fragment:
+        raise ValueError(f"holds credentials or more than an address, {_NO_CREDENTIALS}")
     return value
 
 
@@ -50,6 +67,7 @@ def _layout(value: str) -> str:
 
 
 TimeZone = Annotated[str, AfterValidator(_zone)]
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Location = Annotated[str, AfterValidator(_location)]
 Layout = Annotated[str, AfterValidator(_layout)]
 
@@ -210,7 +228,9 @@ class RetentionSection(_Section):
 class S3Section(_Section):
     """Only for S3-compatible servers. Credentials come from the standard AWS chain, never from here."""
 
-    endpoint: str | None = Field(default=None, description="The server's address, such as `http://127.0.0.1:8333`.")
+    endpoint: Endpoint | None = Field(
+        default=None, description="The server's address, such as `http://127.0.0.1:8333`."
+    )
     path_style: bool = Field(default=False, description="The bucket stands in the path, not in the host's name.")
     region: str | None = Field(default=None, description="The region, where the AWS chain names none.")
 
@@ -290,4 +310,7 @@ def _explain(fault: "ErrorDetails", name: str) -> tuple[str, str]:
         return f"{name}: {key} is missing", "it must be given"
     if fault["type"] == "extra_forbidden":
         return f"{name}: {key} is not a known key", "remove it or mend its spelling"
-    return f"{name}: {key} is wrong: {fault['msg'].removeprefix('Value error, ')}", f"it is now {fault['input']!r}"
+    now = repr(fault["input"])
+    may_be_secret = "@" in now or fault["loc"][0] == "storage"  # where somebody may have put a credential
+    wanted = fault["msg"].removeprefix("Value error, ")
+    return f"{name}: {key} is wrong: {wanted}", "mend it" if may_be_secret else f"it is now {now}"

@@ -3,7 +3,7 @@
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -54,7 +54,7 @@ class Suppression:
     """Whose rows must not tell of them: `hashes` are pseudonyms of their identifiers, and of ids of their work."""
 
     hashes: frozenset[str]
-    key: bytes
+    key: bytes = field(repr=False)
 
     def __bool__(self) -> bool:
         return bool(self.hashes)
@@ -87,7 +87,7 @@ class Privacy:
     """
 
     mode: str
-    key: bytes
+    key: bytes = field(repr=False)
     attributes_keep: tuple[str, ...]
     suppressed: frozenset[str] = frozenset()
 

@@ -698,6 +698,9 @@ def test_how_delta_finds_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
         "aws_region": "eu-central-1",
         "aws_conditional_put": "etag",
         "aws_virtual_hosted_style_request": "true",
+        "connect_timeout": "10s",
+        "timeout": "30s",
+        "retry_timeout": "100s",
     }
     elsewhere = open_store("s3://bucket/x", S3Options("https://s3.example.com", region="x")).connection()
     assert elsewhere["aws_endpoint"] == "https://bucket.s3.example.com"
