@@ -35,6 +35,8 @@ _SILENT = "silent_entries"
 _MISSING_HOURS = "hours_without_objects"
 _UNUSUAL = "dates_of_unusual"
 _PATTERN = timedelta(weeks=WEEKS, days=1)
+_LONGEST_SILENCE = timedelta(days=366)
+"""A feed that has been silent for longer is taken for one that has ended."""
 _MOST_NAMED = 3
 
 _PAIRED = {"MATCHED", "MATCHED_WITH_DIFFERENCES"}
@@ -98,8 +100,10 @@ def freshness(
 def _arrivals(lake: Lake, watch: Watch, judged: Sequence[date], timezone: str) -> list[Limit]:
     """Per feed, its entries that are silent, and the hours of the judged dates in which nothing arrived."""
     silence_by = watch.listed_at if watch.is_listed_now else None
-    begin = [source.newest_at for source in watch.sources if source.newest_at is not None and silence_by is not None]
-    begin += [date_start(judged[0], timezone)] if judged else []
+    begin = [date_start(judged[0], timezone)] if judged else []
+    if silence_by is not None:
+        longest = silence_by - _LONGEST_SILENCE
+        begin += [max(source.newest_at, longest) for source in watch.sources if source.newest_at is not None]
     if not begin:
         return []
     is_recent = pc.field("arrival_at") >= min(begin) - _PATTERN

@@ -188,9 +188,10 @@ def probing(store: ObjectStore) -> Iterator[str]:
 
 @contextmanager
 def no_new_folders(examination: Examination) -> Iterator[None]:
-    """Removes the folders that the stores made for their roots, if nobody has put anything into them."""
+    """Removes the folders that were made for the stores' roots and Spark's, if nobody has put anything into them."""
     roots = [examination.settings.lake.root, examination.settings.quality.data_docs]
     places = [Path(root).absolute() for root in roots if root is not None and "://" not in root]
+    places.append(Path("spark-warehouse").absolute())
     absent = {folder for place in places for folder in (place, *place.parents) if not folder.exists()}
     try:
         yield
