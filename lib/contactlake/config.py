@@ -147,8 +147,8 @@ class PrivacySection(_Section):
     customer_identifiers: Literal["drop", "hash", "keep"] = Field(
         default="drop",
         description="What becomes of far_end_address, transferred_to_address, customer_endpoint,"
-        " transferred_to_endpoint and the text of quarantined records. `hash`: HMAC-SHA-256 under the key in"
-        " `CONTACTLAKE_PSEUDONYM_KEY`.",
+        " transferred_to_endpoint and the text of quarantined records; see [privacy.md](privacy.md). `hash`:"
+        " HMAC-SHA-256 under the key in `CONTACTLAKE_PSEUDONYM_KEY`.",
     )
     attributes_keep: tuple[str, ...] = Field(
         default=(), strict=False, description="The attribute keys that are stored; every other attribute is dropped."
@@ -218,11 +218,13 @@ class LockSection(_Section):
 
 
 class RetentionSection(_Section):
-    """Days that rows are kept, absent: for good. No command uses it yet."""
+    """Days that rows are kept, absent: for good. `contactlake expire` deletes what is older."""
 
-    silver: int | None = Field(default=None, gt=0, description="Silver tables.")
-    gold: int | None = Field(default=None, gt=0, description="Gold tables.")
-    quarantine: int | None = Field(default=None, gt=0, description="`ops/quarantine`.")
+    silver: int | None = Field(default=None, gt=0, description="Silver tables, by business date or what dates the row.")
+    gold: int | None = Field(
+        default=None, gt=0, description="Gold tables, by business date. Figures stay though silver has expired."
+    )
+    quarantine: int | None = Field(default=None, gt=0, description="`ops/quarantine`, by when the record was refused.")
 
 
 class S3Section(_Section):
