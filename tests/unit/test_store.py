@@ -441,7 +441,7 @@ def test_a_fence_takes_back_what_is_committed_at_the_last_moment(
         patch.setattr(DeltaLog, "commit", commit_after_the_sleeper)
         assert later.fence(DATED, 0) is True
     assert by_delta(lake, DATED).collect() == []
-    assert lake.is_new(DATED)
+    assert later.is_new(DATED)
 
 
 def test_the_greatest_lease_is_what_the_tables_show(lake: Lake, spark: SparkSession, root: DirectoryStore) -> None:
