@@ -2,13 +2,15 @@
 
 import json
 import os
+import shutil
+import signal
 import time
 from pathlib import Path
 from typing import Any
 
 from pyspark.sql import SparkSession
 from tests.centre import Centre, _plain
-from tests.drivers import Drivers
+from tests.drivers import Driver, Drivers, Ended
 from tests.lakes import SYMBEE_PREFIXES, write_objects
 from tests.records import (
     Record,
@@ -107,18 +109,46 @@ def second_archive() -> dict[str, bytes]:
 
 
 class Scene:
-    """An archive in a directory, and lakes of it that drivers write."""
+    """An archive in a directory, lakes of it that drivers write, and what they come to if nothing disturbs them.
 
-    def __init__(self, spark: SparkSession, folder: Path, drivers: Drivers) -> None:
+    With `is_later`, a run has been before the last objects arrived: the next one merges updates into what there is, and
+    replaces dates in gold. Otherwise it is the first one.
+    """
+
+    def __init__(self, spark: SparkSession, folder: Path, drivers: Drivers, *, is_later: bool = False) -> None:
         self.centre, self.folder, self.drivers = Centre(spark, folder), folder, drivers
         self.centre.arrives(first_archive())
+        self.begin()
+        if is_later:
+            self._complete()
+            (folder / "lake").rename(folder / "before")
+            write_objects(folder, second_archive())
+            self.begin()
+        self.points = self._complete()
+        """Where a run comes by that nothing disturbs."""
+        self.undisturbed = self.facts()
+        self.begin()
 
-    def arrives_later(self) -> None:
-        write_objects(self.folder, second_archive())
+    def begin(self) -> None:
+        """Puts the lake back to before the run."""
+        shutil.rmtree(self.folder / "lake", ignore_errors=True)
+        if (self.folder / "before").exists():
+            shutil.copytree(self.folder / "before", self.folder / "lake")
 
-    def config(self, lake: str = "lake", bucket: Bucket | None = None, lease_seconds: int = 600) -> Path:
-        """The configuration of the centre's lake of that name, in the directory or in a bucket."""
-        root = f"{bucket.uri}/{lake}" if bucket else str(self.folder / lake)
+    def _complete(self) -> tuple[str, ...]:
+        ended = self.run()
+        assert ended.code == 0, ended.log
+        return ended.points
+
+    def start(self, at: str | None = None, by: int = signal.SIGKILL) -> Driver:
+        return self.drivers.start(self.config(), AS_OF, at, by)
+
+    def run(self, at: str | None = None, delay: float = 0) -> Ended:
+        return self.drivers.run(self.config(), AS_OF, at, delay)
+
+    def config(self, bucket: Bucket | None = None, lease_seconds: int = 600) -> Path:
+        """The configuration of the centre, with its lake in the directory or in a bucket."""
+        root = f"{bucket.uri}/lake" if bucket else str(self.folder / "lake")
         lines = [
             "[lake]",
             f'root = "{root}"',
@@ -134,25 +164,28 @@ class Scene:
         if bucket:
             lines += ["[storage.s3]", f'endpoint = "{bucket.options.endpoint}"', "path_style = true"]
             lines.append('region = "us-east-1"')
-        file = self.folder / f"{lake}{'-s3' if bucket else ''}.toml"
+        file = self.folder / f"{bucket.name if bucket else 'directory'}.toml"
         file.write_text("\n".join(lines))
         return file
 
-    def leases(self, lake: str = "lake") -> list[Path]:
-        return sorted((self.folder / lake / "_lease").glob("*.json"))
+    def leases(self) -> list[Path]:
+        return sorted((self.folder / "lake" / "_lease").glob("*.json"))
 
-    def expire(self, lake: str = "lake") -> None:
+    def expire(self) -> None:
         """As if a long time had passed since the last lease was renewed, by the store's clock."""
         then = time.time() - 100_000
-        os.utime(self.leases(lake)[-1], (then, then))
+        os.utime(self.leases()[-1], (then, then))
 
-    def is_released(self, lake: str = "lake") -> bool:
-        return json.loads(self.leases(lake)[-1].read_text())["released"] is True
+    def is_released(self) -> bool:
+        return json.loads(self.leases()[-1].read_text())["released"] is True
 
-    def versions(self, lake: str = "lake") -> dict[str, int | None]:
-        return self.centre.reader(lake).versions("silver", "gold", "ops")
+    def laid_down(self) -> list[str]:
+        return sorted(str(path) for path in (self.folder / "lake" / "_landing").rglob("*.parquet"))
 
-    def facts(self, lake: str = "lake") -> Facts:
+    def versions(self) -> dict[str, int | None]:
+        return self.centre.reader().versions("silver", "gold", "ops")
+
+    def facts(self) -> Facts:
         """All that the lake holds, but for what runs are called and when they were."""
         facts: Facts = {}
         for table in TABLES:
@@ -160,11 +193,11 @@ class Scene:
                 column.name for column in table.columns if not column.is_volatile and column.name not in _OF_RUNS
             ]
             if table is not RUN:
-                facts[table.path] = self.centre.rows(table, columns, lake)
-        facts["what is laid down"] = [str(path) for path in (self.folder / lake / "_landing").rglob("*.parquet")]
+                facts[table.path] = self.centre.rows(table, columns)
+        facts["what is laid down"] = self.laid_down()
         facts[RUN.path] = [
             (row["job"], row["status"], _plain(row["as_of"]), row["dates"], dict(row["newest_arrivals"]), summary)
-            for row in self.centre.reader(lake).lake.read_rows(RUN, RUN.column_names).sort_by("run_id").to_pylist()
+            for row in self.centre.reader().lake.read_rows(RUN, RUN.column_names).sort_by("run_id").to_pylist()
             if row["status"] in COMPLETE
             for summary in [{**json.loads(row["summary"]), "run_id": None}]
         ]

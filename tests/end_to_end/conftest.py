@@ -4,11 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.sql import SparkSession
+from tests.drivers import Drivers
+from tests.scenes import Scene
 
 REPOSITORY = Path(__file__).parents[2]
 AS_OF = "2025-03-12T06:00:00Z"
@@ -75,3 +79,33 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     config = str(REPOSITORY / "conf" / "local.toml")
     daily = run_command(["daily", "--config", config, "--as-of", AS_OF], folder)
     return Demo(folder, _last_line(synthesis), _last_line(daily))
+
+
+@pytest.fixture(scope="session")
+def drivers(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drivers]:
+    with Drivers(spark, tmp_path_factory.mktemp("drivers")) as drivers:
+        yield drivers
+
+
+@pytest.fixture(scope="session")
+def first_scene(spark: SparkSession, drivers: Drivers, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    return Scene(spark, tmp_path_factory.mktemp("first"), drivers)
+
+
+@pytest.fixture(scope="session")
+def later_scene(spark: SparkSession, drivers: Drivers, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    return Scene(spark, tmp_path_factory.mktemp("later"), drivers, is_later=True)
+
+
+@pytest.fixture
+def first(first_scene: Scene) -> Scene:
+    """A centre whose lake is not there yet."""
+    first_scene.begin()
+    return first_scene
+
+
+@pytest.fixture
+def later(later_scene: Scene) -> Scene:
+    """A centre whose lake is a day old, and whose next run finds updates of what it holds."""
+    later_scene.begin()
+    return later_scene
