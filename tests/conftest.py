@@ -3,14 +3,13 @@
 import os
 import sys
 import uuid
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 from tests.s3_server import ACCESS_KEY, SECRET_KEY, Bucket, SeaweedFS
-from tests.tally import counted
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -59,16 +58,27 @@ def spark() -> Iterator[SparkSession]:
     session.stop()
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    if hasattr(session.config, "workeroutput"):  # a worker of xdist hands its counts to the controller
-        session.config.workeroutput["counted"] = dict(counted)
+# --- what tests have counted ---
+
+Tally = Callable[..., None]
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    counted.update(getattr(node, "workeroutput", {}).get("counted", {}))
+@pytest.fixture
+def tally(record_property: Callable[[str, object], None]) -> Tally:
+    """Counts things that a test tries, such as kills: `tally("kills survived", 3)`. The sums are printed at the end."""
+
+    def count(what: str, number: int = 1) -> None:
+        record_property("tally", [what, number])
+
+    return count
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for name, number in sorted(counted.items()):
-        terminalreporter.write_line(f"{name}: {number:,}")
+    sums: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("passed", ()):
+        if report.when == "call":
+            for name, value in report.user_properties:
+                if name == "tally":
+                    sums[value[0]] += value[1]
+    for what, number in sorted(sums.items()):
+        terminalreporter.write_line(f"{what}: {number}")
