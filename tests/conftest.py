@@ -6,12 +6,10 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 from tests.s3_server import ACCESS_KEY, SECRET_KEY, Bucket, SeaweedFS
-from tests.tally import counted
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -60,16 +58,6 @@ def spark() -> Iterator[SparkSession]:
     session.stop()
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    if hasattr(session.config, "workeroutput"):  # a worker of xdist hands its counts to the controller
-        session.config.workeroutput["counted"] = dict(counted)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    counted.update(getattr(node, "workeroutput", {}).get("counted", {}))
-
-
 # --- what tests have counted ---
 
 Tally = Callable[..., None]
@@ -86,7 +74,7 @@ def tally(record_property: Callable[[str, object], None]) -> Tally:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    sums = Counter(counted)
+    sums: Counter[str] = Counter()
     for report in terminalreporter.stats.get("passed", ()):
         if report.when == "call":
             for name, value in report.user_properties:
