@@ -122,11 +122,10 @@ def test_few_rights_are_enough_and_no_credential_is_told(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", RUNNER)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", RUNNERS_SECRET)
     before = [(found.key, found.etag) for found in archive.list("")]
-    for forbidden in (
-        lambda: archive.write("symbee/interactions/mine", b"-"),
-        lambda: archive.write(key, b"-"),
-        lambda: archive.delete([key]),
-    ):
-        with pytest.raises(StorageError, match="AccessDenied"):
-            forbidden()
+    with pytest.raises(StorageError, match="AccessDenied"):
+        archive.write("symbee/interactions/mine", b"-")
+    with pytest.raises(StorageError, match="AccessDenied"):
+        archive.write(key, b"-")
+    with pytest.raises(StorageError, match="AccessDenied"):
+        archive.delete([key])
     assert [(found.key, found.etag) for found in archive.list("")] == before
