@@ -62,7 +62,8 @@ def contacts(version: str) -> list[dict[str, Any]]:
 
 def malformed_symbee() -> bytes:
     def bad(number: int, **changes: Any) -> bytes:
-        return text([interaction(FarEndAddress=REFUSED[number], Attributes={"Kept": REFUSED[number]}, **changes)])
+        seeded = {"FarEndAddress": REFUSED[number], "Attributes": {"Kept": REFUSED[number]}}
+        return text([interaction(**{**seeded, **changes})])
 
     return b"\n".join(
         [
