@@ -31,6 +31,8 @@ _ENTRY = re.compile(r"/_delta_log/\.?([0-9]{20})\.[^/]*$")
 """A file of the log, or a local file system's checksum of one, and its version."""
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"\b([345]\d\d) [A-Z]")
+_OF_THE_STORE = re.compile(r"object store|Generic S3 error|ObjectStore")
+"""What tells a failure of the store from a table's that is broken: delta-rs raises both as one."""
 _ORNAMENT = re.compile(r"\x1b\[[0-9;]*m|[↳\s]+")
 _PAUSES = (0.5, 2.0, 8.0, 20.0)
 """Seconds between the tries of what the store did not do: object_store itself gives up on a busy one within seconds,
@@ -313,21 +315,26 @@ def refusals(uri: str) -> Iterator[None]:
         yield
     except (TableNotFoundError, CommitFailedError):
         raise
-    except OSError as fault:
-        from contactlake.archive.s3_client import remedy  # a lake in a directory need not pay for boto3
-
+    except (OSError, DeltaError, ValueError) as fault:
         said = str(fault)
-        code, status = _CODE.search(said), _STATUS.search(said)
-        if not code and not status:
-            check = "see that the place is there and may be read and written"
-            raise Interrupted(f"{uri} cannot be reached: {_innermost(said)}", check) from None
-        name, number = code[1] if code else "unknown", int(status[1]) if status else 0
-        kind = Interrupted if number == 429 or number >= 500 else StorageError
-        raise kind(f"{uri}: refused with {name} (HTTP {number})", remedy(name, number)) from None
-    except (DeltaError, ValueError) as fault:
-        raise StorageError(
-            f"{uri} cannot be read as a Delta table ({_first_line(fault)})", "restore it or name another lake.root"
-        ) from fault
+        if not isinstance(fault, OSError) and not _OF_THE_STORE.search(said):
+            raise StorageError(
+                f"{uri} cannot be read as a Delta table ({_first_line(fault)})", "restore it or name another lake.root"
+            ) from fault
+        raise _failure(uri, said) from None
+
+
+def _failure(uri: str, said: str) -> StorageError:
+    """What delta-rs says of the store that the table at `uri` lies in."""
+    from contactlake.archive.s3_client import remedy  # a lake in a directory need not pay for boto3
+
+    code, status = _CODE.search(said), _STATUS.search(said)
+    if not code and not status:
+        check = "see that the place is there and may be read and written"
+        return Interrupted(f"{uri} cannot be reached: {_innermost(said)}", check)
+    name, number = code[1] if code else "unknown", int(status[1]) if status else 0
+    kind = Interrupted if number == 429 or number >= 500 else StorageError
+    return kind(f"{uri}: refused with {name} (HTTP {number})", remedy(name, number))
 
 
 def _innermost(said: str) -> str:
