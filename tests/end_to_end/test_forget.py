@@ -155,14 +155,18 @@ def test_a_forgetting_that_failed_is_done_by_the_next(centre: Centre, monkeypatc
     assert forgets(centre, OTHER_MAIL)["rows"]["silver/symbee_interaction"] == 3  # hers too: she is on the list
     assert objects_with(store, *THEIRS, OTHER_MAIL) == set()
     # The other way round: all is recorded, and the files of before are still there.
-    centre.arrives(interaction_object("2025/03/05/10", interaction(TaskId="t", GatewayTaskId="g", FarEndAddress="x@y")))
+    centre.arrives(
+        interaction_object(
+            "2025/03/05/10", interaction(TaskId="t", GatewayTaskId="g", FarEndAddress="carl@elsewhere.example")
+        )
+    )
     centre.run("2025-03-07T00:00:00Z", sections=KEPT)
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="the power went out"):
         patch.setattr("contactlake.store.Lake.purge", fail)
-        forgets(centre, "x@y")
-    assert objects_with(store, "x@y")
-    assert forgets(centre, "x@y")["files_removed"]
-    assert objects_with(store, "x@y") == set()
+        forgets(centre, "carl@elsewhere.example")
+    assert objects_with(store, "carl@elsewhere.example")
+    assert forgets(centre, "carl@elsewhere.example")["files_removed"]
+    assert objects_with(store, "carl@elsewhere.example") == set()
 
 
 def test_pseudonyms_go_too_on_s3(
