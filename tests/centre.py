@@ -31,7 +31,7 @@ class Centre:
     def __init__(self, spark: SparkSession, root: Path) -> None:
         self.spark, self.root = spark, root
         for name in ("symbee", "connect"):
-            (root / name).mkdir()
+            (root / name).mkdir(parents=True, exist_ok=True)
 
     def arrives(self, *objects: Mapping[str, bytes]) -> None:
         for some in objects:
@@ -70,8 +70,8 @@ class Centre:
         ]
         return sorted(rows, key=lambda row: json.dumps(row, default=str, sort_keys=True))
 
-    def pending(self) -> list[date]:
-        return sorted(row["business_date"] for row in self.rows(PENDING_DATE))
+    def pending(self, lake: str = "lake") -> list[date]:
+        return sorted(row["business_date"] for row in self.rows(PENDING_DATE, lake=lake))
 
 
 FUNCTION_TABLES = (*EVENT_TABLES, *CONFORMED_TABLES, *GOLD_TABLES)

@@ -81,4 +81,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 if name == "tally":
                     sums[value[0]] += value[1]
     for what, number in sorted(sums.items()):
-        terminalreporter.write_line(f"{what}: {number}")
+        terminalreporter.write_line(f"{what}: {number:,}")

@@ -1,14 +1,15 @@
 """The command line: arguments, exit codes, progress and the run summary."""
 
 import argparse
+import json
 import logging
-import re
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -16,13 +17,18 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from rich.console import Console
 
-from contactlake import __version__, interruption, report, synthesize
+from contactlake import __version__, doctor, interruption, report, synthesize
 from contactlake.config import load_configuration
-from contactlake.errors import ConfigurationError, ContactlakeError, GateFailed, StorageError
+from contactlake.errors import ConfigurationError, ContactlakeError, GateFailed
+from contactlake.expire import expire
+from contactlake.forget import customers_named, forget
 from contactlake.launch import prepare
-from contactlake.run import JOBS, Progress, Request, run_job
+from contactlake.maintain import maintain
+from contactlake.run import JOBS, Request, run_job
 from contactlake.session import end_engine
 from contactlake.show import Format, show, wanted
+from contactlake.spark_faults import refusal_of
+from contactlake.tenure import Progress
 
 log = logging.getLogger("contactlake")
 
@@ -35,12 +41,7 @@ _DESCRIPTIONS = {
     "measure": "compute KPIs, judge them and publish gold",
     "daily": "ingest, reconcile and measure: what a scheduler calls",
 }
-_REFUSALS = re.compile(
-    r"AccessDenied|Forbidden|InvalidAccessKeyId|SignatureDoesNotMatch|NoSuchBucket|UnknownHost|Connection refused|"
-    r"AWSBadRequest|Unable to load credentials|DELTA_INVALID_PROTOCOL_VERSION|DELTA_UNSUPPORTED_FEATURES|"
-    r"InvalidProtocolVersionException|AccessControlException|Permission denied|No space left|"
-    r"DELTA_MISSING_DELTA_TABLE|DELTA_STATE_RECOVER_ERROR|DELTA_LOG_FILE_NOT_FOUND|DELTA_TABLE_NOT_FOUND"
-)
+_EXAMINES = "examine Java, Spark, Delta, the configuration, the archive, the lake and its lock; nothing is left behind"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -69,6 +70,10 @@ def _date(text: str) -> date:
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _add_config_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the TOML configuration (CONTACTLAKE_CONFIG)")
 
 
 def add_job_arguments(parser: argparse.ArgumentParser) -> None:
@@ -138,13 +143,10 @@ def _guarded(action: Callable[[], int]) -> int:
         print(error, file=sys.stderr)
         return error.exit_code
     except (PySparkException, Py4JJavaError) as fault:
-        text = str(fault)
-        refusal = _REFUSALS.search(text)
+        refusal = refusal_of(fault)
         if refusal is not None:
-            first = next(line for line in text.splitlines() if refusal.group() in line)
-            told = StorageError(f"the lake refuses: {first.strip()[:500]}", "mend the access and run again")
-            print(told, file=sys.stderr)
-            return told.exit_code
+            print(refusal, file=sys.stderr)
+            return refusal.exit_code
         traceback.print_exc()
         return DEFECT
     except KeyboardInterrupt:  # of a command that writes nothing, or before anything was begun
@@ -167,9 +169,34 @@ def parser() -> argparse.ArgumentParser:
     shown.add_argument("--to", dest="last", type=_date, metavar="D", help="last business date")
     words = "show a KPI table, as it is or rolled up over days and dimensions; nothing is written to the lake"
     _add_show_arguments(commands.add_parser("show", help=words, description=words))
+    _add_care_commands(commands)
+    _add_config_argument(commands.add_parser("doctor", help=_EXAMINES, description=_EXAMINES))
     words = "write an invented contact centre's archive, to try things on"
     synthesize.add_arguments(commands.add_parser("synthesize", help=words, description=words))
     return parser
+
+
+_CARE = {
+    "forget": "erase customers from the lake, and keep them out of it",
+    "expire": "delete the rows that are older than [retention] lets them be",
+    "maintain": "compact small files, remove files and log entries that nothing needs any more",
+}
+
+
+def _add_care_commands(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parsers = {name: commands.add_parser(name, help=words, description=words) for name, words in _CARE.items()}
+    for parser in parsers.values():
+        parser.add_argument("--config", type=Path, metavar="FILE", help="the TOML configuration (CONTACTLAKE_CONFIG)")
+    parsers["forget"].add_argument(
+        "--customer",
+        action="append",
+        default=[],
+        metavar="VALUE",
+        help="a number, name or address of the customer; may be repeated, and is seen by whoever sees processes",
+    )
+    parsers["forget"].add_argument("--file", metavar="F", help="a file with one such value a line; - is stdin")
+    words = "the clock that ages are told by, ISO 8601 with zone (now)"
+    parsers["expire"].add_argument("--as-of", type=_instant, metavar="INSTANT", help=words)
 
 
 def _add_show_arguments(parser: argparse.ArgumentParser) -> None:
@@ -194,7 +221,21 @@ def _add_show_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; returns its exit code."""
-    return _guarded(lambda: _dispatch(parser().parse_args(argv)))
+    return _guarded(lambda: _dispatch(_parsed(sys.argv[1:] if argv is None else argv)))
+
+
+def _parsed(argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments. What is wrong with those of `forget` is not told where a customer's value would be."""
+    try:
+        return parser().parse_args(argv)
+    except ConfigurationError as error:
+        told = {word for word in argv if word not in ("forget", "--customer", "--file", "--config") and word.strip("-")}
+        if "forget" in argv and any(word in error.problem for word in told):
+            raise ConfigurationError(
+                "the arguments of forget are wrong; they are not shown, as one may name a customer",
+                "see contactlake forget --help, and quote a value that holds spaces",
+            ) from None
+        raise
 
 
 def _dispatch(arguments: argparse.Namespace) -> int:
@@ -203,11 +244,31 @@ def _dispatch(arguments: argparse.Namespace) -> int:
             return _summary(arguments)
         case "show":
             return _show(arguments)
+        case "doctor":
+            return _doctor(arguments)
         case "synthesize":
             print(synthesize.run(arguments).to_json(), flush=True)
             return 0
+        case "forget" | "expire" | "maintain":
+            return _care(arguments)
         case job:
             return _run(job, arguments)
+
+
+def _care(arguments: argparse.Namespace) -> int:
+    customers = customers_named(arguments.customer, arguments.file) if arguments.command == "forget" else []
+    configuration = load_configuration(arguments.config)
+    prepare(configuration)
+    with _progress() as progress:
+        match arguments.command:
+            case "forget":
+                summary = forget(configuration, customers, progress)
+            case "expire":
+                summary = expire(configuration, arguments.as_of or datetime.now(UTC), progress)
+            case _:
+                summary = maintain(configuration, progress)
+    print(json.dumps(summary), flush=True)
+    return 0
 
 
 def _summary(arguments: argparse.Namespace) -> int:
@@ -216,6 +277,11 @@ def _summary(arguments: argparse.Namespace) -> int:
     prepare(configuration)
     report.show(configuration, first, last)
     return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    return doctor.examine(arguments.config, partial(print, flush=True))
 
 
 def _show(arguments: argparse.Namespace) -> int:
@@ -233,6 +299,13 @@ def run_job_command(job: str, argv: Sequence[str] | None = None) -> int:
     parser = _Parser(prog=f"{job}.py", description=_DESCRIPTIONS[job])
     add_job_arguments(parser)
     return _guarded(lambda: _run(job, parser.parse_args(argv)))
+
+
+def doctor_command(argv: Sequence[str] | None = None) -> int:
+    """The examination under spark-submit, of the platform's own Spark; returns its exit code."""
+    parser = _Parser(prog="doctor.py", description=_EXAMINES)
+    _add_config_argument(parser)
+    return _guarded(lambda: _doctor(parser.parse_args(argv)))
 
 
 if __name__ == "__main__":

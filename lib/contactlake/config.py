@@ -4,12 +4,16 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from contactlake.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 CONFIG_VARIABLE = "CONTACTLAKE_CONFIG"
 PSEUDONYM_KEY_VARIABLE = "CONTACTLAKE_PSEUDONYM_KEY"
@@ -18,6 +22,7 @@ FeedName = Literal[
     "symbee", "symbee_transcript", "connect_contact", "vonage", "buzzeasy", "expertflow", "salesforce_voice"
 ]
 _DEFAULT_LAYOUTS = {"symbee_transcript": "%Y/%m/%d/"}
+_NO_CREDENTIALS = "which come from the standard AWS chain alone: environment, profile or instance role"
 _LAYOUT_FIELDS = ("%Y", "%m", "%d", "%H")
 
 
@@ -32,8 +37,23 @@ def _zone(name: str) -> str:
 def _location(value: str) -> str:
     if not value:
         raise ValueError("is empty, give a directory or s3://bucket/prefix")
+    if re.match(r"[a-z0-9+.-]+://[^/]*@", value):
+        raise ValueError(f"holds credentials before the @, {_NO_CREDENTIALS}")
     if re.match(r"[a-z0-9+.-]+://", value) and not re.match(r"s3://[^/]+", value):
         raise ValueError(f"{value!r} is neither a directory nor s3://bucket/prefix")
+    return value
+
+
+def _endpoint(value: str) -> str:
+    try:
+        address = urlsplit(value)
+        is_address = address.scheme in ("http", "https") and bool(address.hostname) and address.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise ValueError("is no address, give http://host:port or https://host")
+    if "@" in address.netloc or address.query or address.fragment:
+        raise ValueError(f"holds credentials or more than an address, {_NO_CREDENTIALS}")
     return value
 
 
@@ -47,6 +67,7 @@ def _layout(value: str) -> str:
 
 
 TimeZone = Annotated[str, AfterValidator(_zone)]
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Location = Annotated[str, AfterValidator(_location)]
 Layout = Annotated[str, AfterValidator(_layout)]
 
@@ -96,6 +117,11 @@ class FeedSection(_Section):
         return values
 
     @property
+    def tells_hours(self) -> bool:
+        """Whether an arrival is told to the hour: by the key, or by the modification where keys tell nothing."""
+        return "%H" in self.layout or not self.layout
+
+    @property
     def mark_key(self) -> str:
         """What names this entry among those of one feed."""
         return f"{self.name} {self.archive} {self.prefix}"
@@ -121,8 +147,8 @@ class PrivacySection(_Section):
     customer_identifiers: Literal["drop", "hash", "keep"] = Field(
         default="drop",
         description="What becomes of far_end_address, transferred_to_address, customer_endpoint,"
-        " transferred_to_endpoint and the text of quarantined records. `hash`: HMAC-SHA-256 under the key in"
-        " `CONTACTLAKE_PSEUDONYM_KEY`.",
+        " transferred_to_endpoint and the text of quarantined records; see [privacy.md](privacy.md). `hash`:"
+        " HMAC-SHA-256 under the key in `CONTACTLAKE_PSEUDONYM_KEY`.",
     )
     attributes_keep: tuple[str, ...] = Field(
         default=(), strict=False, description="The attribute keys that are stored; every other attribute is dropped."
@@ -192,17 +218,21 @@ class LockSection(_Section):
 
 
 class RetentionSection(_Section):
-    """Days that rows are kept, absent: for good. No command uses it yet."""
+    """Days that rows are kept, absent: for good. `contactlake expire` deletes what is older."""
 
-    silver: int | None = Field(default=None, gt=0, description="Silver tables.")
-    gold: int | None = Field(default=None, gt=0, description="Gold tables.")
-    quarantine: int | None = Field(default=None, gt=0, description="`ops/quarantine`.")
+    silver: int | None = Field(default=None, gt=0, description="Silver tables, by business date or what dates the row.")
+    gold: int | None = Field(
+        default=None, gt=0, description="Gold tables, by business date. Figures stay though silver has expired."
+    )
+    quarantine: int | None = Field(default=None, gt=0, description="`ops/quarantine`, by when the record was refused.")
 
 
 class S3Section(_Section):
     """Only for S3-compatible servers. Credentials come from the standard AWS chain, never from here."""
 
-    endpoint: str | None = Field(default=None, description="The server's address, such as `http://127.0.0.1:8333`.")
+    endpoint: Endpoint | None = Field(
+        default=None, description="The server's address, such as `http://127.0.0.1:8333`."
+    )
     path_style: bool = Field(default=False, description="The bucket stands in the path, not in the host's name.")
     region: str | None = Field(default=None, description="The region, where the AWS chain names none.")
 
@@ -253,7 +283,7 @@ def parse_configuration(values: dict[str, Any], name: str) -> Configuration:
     try:
         configuration = Configuration.model_validate(values)
     except ValidationError as fault:
-        raise ConfigurationError(*_explain(fault, name)) from None
+        raise _explained(fault, name) from None
     if configuration.privacy.customer_identifiers == "hash" and not os.environ.get(PSEUDONYM_KEY_VARIABLE):
         raise ConfigurationError(
             f'{name}: privacy.customer_identifiers = "hash" needs a key',
@@ -262,14 +292,27 @@ def parse_configuration(values: dict[str, Any], name: str) -> Configuration:
     return configuration
 
 
-def _explain(fault: ValidationError, name: str) -> tuple[str, str]:
-    """The first fault in one line: the key as it stands in TOML, and what it wants."""
-    first = fault.errors(include_url=False)[0]
-    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
-    more = f" ({fault.error_count() - 1} more)" if fault.error_count() > 1 else ""
-    if first["type"] == "missing":
-        return f"{name}: {key} is missing{more}", "it must be given"
-    if first["type"] == "extra_forbidden":
-        return f"{name}: {key} is not a known key{more}", "remove it or mend its spelling"
-    wanted = first["msg"].removeprefix("Value error, ")
-    return f"{name}: {key} is wrong: {wanted}{more}", f"it is now {first['input']!r}"
+def _explained(fault: ValidationError, name: str) -> ConfigurationError:
+    """The first fault in one line, with how many more there are; these are its `others`."""
+    found = fault.errors(include_url=False)
+    within = {each["loc"][:length] for each in found for length in range(len(each["loc"]))}
+    faults = [
+        _explain(each, name) for each in found if each["loc"] not in within
+    ]  # a list of wrong items is also short
+    problem, remedy = faults[0]
+    first = ConfigurationError(problem + (f" ({len(faults) - 1} more)" if len(faults) > 1 else ""), remedy)
+    first.others = tuple(ConfigurationError(*other) for other in faults[1:])
+    return first
+
+
+def _explain(fault: "ErrorDetails", name: str) -> tuple[str, str]:
+    """The key as it stands in TOML, and what it wants."""
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"]).lstrip(".")
+    if fault["type"] == "missing":
+        return f"{name}: {key} is missing", "it must be given"
+    if fault["type"] == "extra_forbidden":
+        return f"{name}: {key} is not a known key", "remove it or mend its spelling"
+    now = repr(fault["input"])
+    may_be_secret = "@" in now or fault["loc"][0] == "storage"  # where somebody may have put a credential
+    wanted = fault["msg"].removeprefix("Value error, ")
+    return f"{name}: {key} is wrong: {wanted}", "mend it" if may_be_secret else f"it is now {now}"

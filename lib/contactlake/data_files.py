@@ -7,12 +7,13 @@ import io
 import json
 import math
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -138,12 +139,63 @@ class Sieve:
         sifted: list[dict[str, Any]] = []
         for row in files.to_pylist():
             content = self.writer.store.read(f"{self.writer.folder}/{row['file']}")
-            rows = pq.read_table(pa.BufferReader(content))
+            rows = read_rows(content)
             is_kept = np.ones(rows.num_rows, dtype=bool)
             is_kept[row["losers"]] = False
             laid = self.writer.write([rows.filter(pa.array(is_kept))])
             sifted += [{"sifted": row["file"], **vars(file)} for file in laid] or [{"sifted": row["file"]}]
         return pa.Table.from_pylist(sifted, SIFTED)
+
+
+class RowChange(Protocol):
+    """Which rows of a table are to be changed, told by some of their columns, and what becomes of them; pickled."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What `marks` looks at."""
+
+    def marks(self, rows: pa.Table) -> "npt.NDArray[np.bool_]":
+        """Whether each of `rows` is to be changed."""
+
+    def apply(self, rows: pa.Table, marks: "npt.NDArray[np.bool_]") -> pa.Table:
+        """`rows` with the marked ones changed, or without them."""
+
+
+REWRITTEN = pa.schema([pa.field("rewritten", pa.string()), pa.field("changed", pa.int64()), *MANIFEST])
+REWRITTEN_DDL = f"rewritten string, changed bigint, {MANIFEST_DDL}"
+
+
+@dataclass(frozen=True)
+class Rewriter:
+    """Lays those files of one table down anew that hold rows to be changed; pickled with the task."""
+
+    writer: DataWriter
+    change: RowChange
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Looks through the files that `batches` name (file); yields `REWRITTEN`."""
+        for batch in batches:
+            yield from self.rewrite(batch).to_batches()
+
+    def rewrite(self, files: pa.Table | pa.RecordBatch) -> pa.Table:
+        """As above, of a table: of each file that is replaced how many rows were changed, and what replaces it."""
+        rewritten: list[dict[str, Any]] = []
+        for row in files.to_pylist():
+            content = self.writer.store.read(f"{self.writer.folder}/{row['file']}")
+            marks = self.change.marks(read_rows(content, self.change.columns))
+            if not marks.any():
+                continue
+            laid = self.writer.write([self.change.apply(read_rows(content), marks)])
+            rewritten.append({"rewritten": row["file"], "changed": int(marks.sum())})
+            rewritten += [{"rewritten": row["file"], "changed": 0, **vars(file)} for file in laid]
+        return pa.Table.from_pylist(rewritten, REWRITTEN)
+
+
+def read_rows(content: bytes, columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows of a Parquet file, whoever wrote it: Spark's old timestamps as microseconds."""
+    return pq.read_table(
+        pa.BufferReader(content), columns=None if columns is None else list(columns), coerce_int96_timestamp_unit="us"
+    )
 
 
 class _Filling:

@@ -24,6 +24,8 @@ class ConfigurationError(ContactlakeError):
     """The command line or the configuration is wrong: nothing was touched."""
 
     exit_code = 2
+    others: "tuple[ConfigurationError, ...]" = ()
+    """What else is wrong with the same configuration."""
 
 
 class GateFailed(ContactlakeError):

@@ -24,17 +24,23 @@ COMPLETE = ("SUCCEEDED", "GATE_FAILED")
 
 @dataclass(frozen=True)
 class PastRun:
-    """A complete run: its clock, the versions that it left and how far it had listed."""
+    """A complete run: its clock, the versions that it left and how far it had listed.
+
+    `listed_at` and `published_at` are the clocks of the last run up to it that read the archive, and of the last whose
+    figures passed the gate.
+    """
 
     run_id: str
     as_of: datetime
     table_versions: Mapping[str, int]
     newest_arrivals: Mapping[str, datetime]
+    listed_at: datetime | None
+    published_at: datetime | None
 
 
 def last_complete_run(lake: Lake) -> PastRun | None:
     """The latest complete run; run ids rise with the leases they ran under."""
-    columns = ("run_id", "as_of", "table_versions", "newest_arrivals")
+    columns = ("run_id", "job", "status", "as_of", "table_versions", "newest_arrivals")
     rows = lake.read_rows(RUN, columns, pc.field("status").isin(COMPLETE)).to_pylist()
     if not rows:
         return None
@@ -44,6 +50,8 @@ def last_complete_run(lake: Lake) -> PastRun | None:
         row["as_of"],
         dict(row["table_versions"] or ()),
         dict(row["newest_arrivals"] or ()),
+        max((row["as_of"] for row in rows if row["job"] in ("ingest", "daily")), default=None),
+        max((row["as_of"] for row in rows if is_publication(row["job"], row["status"])), default=None),
     )
 
 
@@ -57,6 +65,11 @@ def is_succession(last: PastRun | None, lease: Lease) -> bool:
 
 def _lease_number(run_id: str) -> int:
     return int(run_id.partition("-")[0])
+
+
+def is_publication(job: str, status: str) -> bool:
+    """Whether a run has put figures in place, or seen that there are none to put."""
+    return status == "SUCCEEDED" and job in ("daily", "measure")
 
 
 def undo_unfinished(lake: Lake, last: PastRun | None, *, fencing: bool = False) -> list[str]:

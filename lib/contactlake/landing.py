@@ -6,15 +6,13 @@ Rows of a table that is still empty are laid down as files of the table itself, 
 """
 
 import hashlib
-import hmac
 import io
-import re
+import traceback
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,6 +26,8 @@ from contactlake.feeds import feed_named
 from contactlake.feeds.arrow_schema import arrow_schema
 from contactlake.feeds.block import Decoded, Quarantined, decode_text
 from contactlake.feeds.record_type import Context, Feed
+from contactlake.privacy import Privacy
+from contactlake.retention import Outdated, dated_at
 from contactlake.tables.declaration import Table
 from contactlake.tables.ops import QUARANTINE
 
@@ -77,54 +77,6 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Privacy:
-    """What becomes of customers' identifiers: `mode` is drop, hash or keep; `key` is of the hash."""
-
-    mode: str
-    key: bytes
-    attributes_keep: tuple[str, ...]
-
-    def text(self, value: str) -> str | None:
-        """One identifier as it may be stored."""
-        if self.mode == "keep":
-            return value
-        return None if self.mode == "drop" else pseudonym(value, self.key)
-
-    def column(self, values: pa.Array) -> pa.Array:
-        if self.mode == "keep":
-            return values
-        if self.mode == "drop":
-            return pa.nulls(len(values), pa.string())
-        hashes: dict[str | None, str | None] = {None: None}
-        texts = values.to_pylist()
-        hashes |= {text: pseudonym(text, self.key) for text in set(texts) - {None}}
-        return pa.array([hashes[text] for text in texts], type=pa.string())
-
-
-_TELEPHONE = re.compile(r"(?=[^0-9]*[0-9])[+0-9 ().\-/]*")
-_NOT_DIALLED = re.compile(r"[^+0-9]+")
-
-
-def pseudonym(value: str, key: bytes) -> str:
-    """HMAC-SHA-256, hex, of the trimmed, lower-cased value; of a telephone number, `+` and digits alone.
-
-    A telephone number is what is written with digits, `+`, spaces, brackets, dots, hyphens and slashes alone.
-    """
-    plain = value.strip().lower()
-    if _TELEPHONE.fullmatch(plain):
-        plain = _NOT_DIALLED.sub("", plain)
-    keyed = _keyed(key).copy()
-    keyed.update(plain.encode())
-    return keyed.hexdigest()
-
-
-@lru_cache(maxsize=1)
-def _keyed(key: bytes) -> hmac.HMAC:
-    """The hash with the key taken in, which takes longer than a value."""
-    return hmac.new(key, digestmod="sha256")
-
-
-@dataclass(frozen=True)
 class Landing:
     """Everything an executor is told; pickled with the task."""
 
@@ -138,6 +90,8 @@ class Landing:
     max_decompressed_bytes: int
     run_id: str
     as_of: datetime
+    expired_before: datetime | None = None
+    """Events that are dated before are left out: they have expired."""
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Reads the objects that `batches` name (entry, key, size, arrival_at, modified_at); yields `MANIFEST`."""
@@ -172,6 +126,11 @@ class _Writer:
             return [{"entry": entry, "key": key, "status": "VANISHED", "detail": str(fault)}]
         except StorageError as fault:
             return [{"entry": entry, "key": key, "status": "REFUSED", "detail": str(fault)}]
+        except Exception as fault:
+            # What a library says of a value it cannot take may be the value: where it was and what kind is enough.
+            places = "".join(traceback.format_tb(fault.__traceback__))
+            uri = self._landing.entries[entry].store.uri_of(key)
+            raise RuntimeError(f"{uri}: {type(fault).__name__} in\n{places}") from None
         rows: list[dict[str, object]] = [
             {
                 "entry": entry,
@@ -197,7 +156,8 @@ class _Writer:
     def _read(self, source: Entry, key: str, size: int, arrival_at: datetime, modified_at: datetime) -> "_Counts":
         """Collects one object's records. The store raises its errors before the first of them, or not at all."""
         landing = self._landing
-        context = Context(source.environment, landing.privacy.attributes_keep, landing.privacy.column, key)
+        privacy = landing.privacy
+        context = Context(source.environment, privacy.attributes_keep, privacy.column, key, privacy.forgotten)
         counts: _Counts = defaultdict(lambda: [0, 0])
         try:
             with source.store.open(key) as stream, open_text(stream, key, landing.max_decompressed_bytes) as text:
@@ -226,7 +186,11 @@ class _Writer:
                 (VERSION_COLUMN, pa.scalar(modified_at, instant)),
             ):
                 rows = rows.append_column(name, pa.repeat(value, length))
-            self._add(record_type.table, rows)
+            if (before := self._landing.expired_before) is not None:
+                outdated = Outdated(dated_at(record_type.table), before)
+                rows = outdated.apply(rows, outdated.marks(rows))
+            if rows.num_rows:
+                self._add(record_type.table, rows)
 
     def _add_quarantined(self, source: Entry, key: str, arrival_at: datetime, quarantined: list[Quarantined]) -> None:
         if not quarantined:
@@ -265,7 +229,7 @@ class _Writer:
             self._files += [_laid(path, file) for file in self._landing.adopting[path].write([rows])]
             return
         buffer = io.BytesIO()
-        pq.write_table(rows, buffer, compression="snappy", store_schema=False)
+        pq.write_table(rows, buffer, compression="snappy", store_schema=False, write_statistics=False)
         name = path.rpartition("/")[2]
         file = f"{self._landing.folder}/{name}/{uuid.uuid4().hex}.parquet"
         self._landing.lake.write(file, buffer.getvalue())

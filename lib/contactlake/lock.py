@@ -51,6 +51,10 @@ class _Terms:
         if not 0 < self.lease_seconds < 1e9:
             raise ValueError(f"lease_seconds is {self.lease_seconds!r}")
 
+    def is_in_force(self, age: timedelta) -> bool:
+        """Whether the lease keeps others away, so long after its last renewal by the store's clock."""
+        return not self.released and age <= timedelta(seconds=self.lease_seconds) + _CLOCK_GRAIN
+
     def __str__(self) -> str:
         return f"run {self.run_id} ({self.holder}) since {self.since}"
 
@@ -140,7 +144,7 @@ class Lease:
         if self._loss is not None or self._is_overdue():
             return
         try:
-            self._store.write(_key(self.number), replace(self._terms, released=True).encode())
+            self._store.write(lease_key(self.number), replace(self._terms, released=True).encode())
         except StorageError as error:
             _log.warning("lease %d was not released, and expires by itself: %s", self.number, error)
 
@@ -153,7 +157,7 @@ class Lease:
                 _log.error("lease %d on %s was lost", self.number, self._store.uri)
                 return
             try:
-                self._store.write(_key(self.number), self._terms.encode())
+                self._store.write(lease_key(self.number), self._terms.encode())
             except StorageError as error:
                 _log.warning("lease %d could not be renewed, trying again: %s", self.number, error)
                 pause = soon
@@ -184,7 +188,7 @@ def acquire_lease(
             number = _number_after_loss(store, greatest_known())
         terms = _Terms(run_id, _holder(), now.isoformat(timespec="seconds"), lease_seconds)
         taken_at = time.monotonic()
-        if store.create(_key(number), terms.encode()):
+        if store.create(lease_key(number), terms.encode()):
             _forget(store, leases[: 1 - _KEPT])
             return Lease(store, number, terms, taken_at, follows_release=follows_release)
         # Another taker was first: look at its lease.
@@ -194,10 +198,10 @@ def acquire_lease(
 def _let_go(store: ObjectStore, lease: ObjectInfo, now: datetime) -> bool:
     """Whether the lease was released; False where it has expired. Raises `LakeHeld` where it is in force."""
     terms = _read(store, lease)
+    age = now - lease.modified_at
     if terms.released:
         return True
-    age = now - lease.modified_at
-    if age > timedelta(seconds=terms.lease_seconds) + _CLOCK_GRAIN:
+    if not terms.is_in_force(age):
         _log.warning("the lease of %s has expired, the lake is taken over", terms)
         return False
     if age < -_SET_BACK:  # a live holder's next renewal mends that
@@ -222,6 +226,33 @@ def _number_after_loss(store: ObjectStore, known: int) -> int:
         known,
     )
     return known + _GAP
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a lake's last lease stands: its number (0: there is none), whose it is and since when, and what became of it.
+
+    `age` is the time since its last renewal, by the store's clock.
+    """
+
+    number: int
+    holder: str
+    is_held: bool
+    is_released: bool
+    age: timedelta
+
+
+def last_lease(store: ObjectStore) -> Standing:
+    """How the lake's last lease stands; takes none.
+
+    Raises `StorageError` where the lake cannot be reached or its last lease file cannot be read.
+    """
+    now = store.now()
+    leases = _leases(store)
+    if not leases:
+        return Standing(0, "", is_held=False, is_released=True, age=timedelta())
+    last, age = _read(store, leases[-1]), now - leases[-1].modified_at
+    return Standing(_number(leases[-1]), str(last), last.is_in_force(age), last.released, age)
 
 
 def _leases(store: ObjectStore) -> tuple[ObjectInfo, ...]:
@@ -251,7 +282,8 @@ def _read(store: ObjectStore, lease: ObjectInfo) -> _Terms:
         ) from error
 
 
-def _key(number: int) -> str:
+def lease_key(number: int) -> str:
+    """The key of the lease of that number."""
     return f"{_FOLDER}{number:020}.json"
 
 

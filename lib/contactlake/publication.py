@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
@@ -22,6 +23,7 @@ from contactlake.conform.symbee import business_date
 from contactlake.conforming import Told
 from contactlake.errors import ConfigurationError
 from contactlake.evidence import Evidence
+from contactlake.freshness import Watch, freshness
 from contactlake.kpi import KPIS
 from contactlake.kpi.conformed import Conformed
 from contactlake.quality import figures
@@ -62,7 +64,7 @@ class GateRules:
     max_quarantined_share: float
     max_missing_share: float
     accepted: Collection[str]
-    feeds: Collection[str]
+    watch: Watch
 
 
 def known_expectations(feeds: Collection[str]) -> set[str]:
@@ -103,8 +105,10 @@ class MeasureOptions:
 
 @dataclass(frozen=True)
 class Candidates:
-    """What is about to be published: gold rows per table, and the conformed rows that they are computed from."""
+    """What is about to be published for `dates`: gold rows per table, and the conformed rows that they are computed
+    from."""
 
+    dates: Sequence[date]
     gold: Mapping[Table, DataFrame]
     conformed: Mapping[Table, DataFrame]
     figures: Sequence[DataFrame]
@@ -153,6 +157,7 @@ def candidates(
         told.agent_time.intervals, evidence.agent_events, dates, zone, rules.tolerance_ms
     )
     return Candidates(
+        dates,
         dict(zip((kpi.table for kpi in KPIS), computed, strict=True)),
         conformed,
         (
@@ -172,12 +177,15 @@ def audit_candidates(found: Candidates) -> list[Audited]:
 
 
 def limits(lake: Lake, found: Candidates | None, rules: GateRules) -> list[Limit]:
-    """Figures of the run as a whole: conservation, the quarantined share, and what may be missing."""
+    """Figures of the run as a whole: conservation, the quarantined share, what may be missing and what is unusual."""
     measured = _accounts(lake, rules)
-    if found is not None:
-        measured += _missing(lake, found, rules)
-        measured += _disagreements(found)
-    return measured
+    if found is None:
+        return measured + freshness(lake, rules.watch, rules.timezone, (), ())
+    columns = ("business_date", "environment", "status", "contacts")
+    rows = [row.asDict() for row in found.gold[RECONCILIATION_DAILY].select(*columns).collect()]
+    measured += _missing(lake, found, rows, rules)
+    measured += _disagreements(found)
+    return measured + freshness(lake, rules.watch, rules.timezone, found.dates, rows)
 
 
 _FIGURES: Mapping[str, tuple[Table, float | None, Severity]] = {
@@ -226,10 +234,10 @@ def _accounts(lake: Lake, rules: GateRules) -> list[Limit]:
     ]
 
 
-def _missing(lake: Lake, found: Candidates, rules: GateRules) -> list[Limit]:
+def _missing(lake: Lake, found: Candidates, rows: Sequence[Mapping[str, Any]], rules: GateRules) -> list[Limit]:
     """The greatest share of missing counterparts on a settled date, and interactions too far from their contact."""
     statuses: dict[date, Counter[str]] = defaultdict(Counter)
-    for row in found.gold[RECONCILIATION_DAILY].select("business_date", "status", "contacts").collect():
+    for row in rows:
         kind = row["status"].partition("_")[0]  # MATCHED and MATCHED_WITH_DIFFERENCES are one
         statuses[row["business_date"]][kind] += row["contacts"]
     shares = [

@@ -49,7 +49,7 @@ def open_published(configuration: Configuration, name: str) -> Published:
     root = open_store(configuration.lake.root, S3Options(s3.endpoint, s3.path_style, s3.region))
     if root.head(MARKER) is None:  # told before Spark is started for nothing
         raise _no_lake(root.uri)
-    with _engine_chatter_on_stderr():
+    with engine_chatter_on_stderr():
         lake = Lake(get_session(configuration, name), root, configuration.lake.timezone)
     lake.check_marker()
     run = last_complete_run(lake)
@@ -65,7 +65,7 @@ def _no_lake(uri: str) -> StorageError:
 
 
 @contextmanager
-def _engine_chatter_on_stderr() -> Iterator[None]:
+def engine_chatter_on_stderr() -> Iterator[None]:
     """Starts the JVM with stderr in place of stdout, where its dependency resolver prints."""
     sys.stdout.flush()
     kept = os.dup(1)

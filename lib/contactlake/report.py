@@ -9,6 +9,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -20,7 +21,7 @@ from contactlake.history import PastRun
 from contactlake.published import Published, open_published
 from contactlake.tables.conformed import STATUSES
 from contactlake.tables.gold import HANDLE_DAILY, QUEUE_DAILY, RECONCILIATION_DAILY, SERVICE_LEVEL_DAILY
-from contactlake.tables.ops import INGEST_COUNT, PENDING_DATE, QUARANTINE
+from contactlake.tables.ops import INGEST_COUNT, PENDING_DATE, QUALITY_RESULT, QUARANTINE
 
 _PLAIN_WIDTH = 100
 """Columns that are used where no terminal says how wide it is."""
@@ -61,6 +62,8 @@ class Figures:
     records: int
     """Records read into the lake since its first run."""
     pending: list[date]
+    warnings: list[tuple[str, str]]
+    """(expectation, what was observed) of the warnings of the last run that judged anything."""
 
 
 def show(configuration: Configuration, first: date | None, last: date | None) -> None:
@@ -111,6 +114,7 @@ def read(lake: Published, first: date | None, last: date | None) -> Figures:
         quarantined=_quarantined(lake.rows(QUARANTINE)),
         records=sum(row["records"] for row in lake.rows(INGEST_COUNT).select("records").collect()),
         pending=pending,
+        warnings=_warnings(lake.rows(QUALITY_RESULT)),
     )
 
 
@@ -157,6 +161,13 @@ def _quarantined(quarantine: DataFrame) -> list[tuple[str, str, int, datetime]]:
     return sorted((row["feed"], row["reason"], row["records"], row["latest"]) for row in rows.collect())
 
 
+def _warnings(results: DataFrame) -> list[tuple[str, str]]:
+    unmet = F.when(F.expr("not is_success and severity = 'warning'"), F.struct("expectation", "observed"))
+    runs = results.groupBy("run_id").agg(F.collect_list(unmet).alias("unmet"))
+    last = runs.orderBy(F.desc("run_id")).first()
+    return sorted((row["expectation"], row["observed"]) for row in last["unmet"]) if last is not None else []
+
+
 # --- showing ---
 
 
@@ -169,6 +180,10 @@ def render(console: Console, figures: Figures, root: str, data_docs: str) -> Non
     console.print(f"Business dates {shown}" + ("." if shown == all_of_them else f" of {all_of_them}."))
     if figures.pending:
         console.print(f"Still pending: {describe(figures.pending)}; a later run publishes them anew.")
+    if figures.warnings:
+        console.print("Warnings of the quality gate, see docs/operations.md:")
+    for expectation, observed in figures.warnings:
+        console.print(Padding(Text(f"{expectation}: {observed}", style="yellow"), (0, 0, 0, 2)))
     for environment in sorted({group.environment for group in figures.groups}):
         groups = [group for group in figures.groups if group.environment == environment]
         _print(console, _queue_grid(console, environment, groups))

@@ -3,26 +3,25 @@
 import json
 import logging
 import os
-import time
-import uuid
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from contactlake import business_dates, interruption, pending
+from contactlake import business_dates, pending
 from contactlake.archive.listing import ArchiveObject, Place, Window, find_object, list_place
-from contactlake.archive.storage import ObjectStore, S3Options, open_store
+from contactlake.archive.storage import ObjectStore, open_store
 from contactlake.concurrency import concurrently
 from contactlake.config import PSEUDONYM_KEY_VARIABLE, Configuration, FeedSection
 from contactlake.conforming import Told, open_dates, tell, write_conformed
-from contactlake.errors import ConfigurationError, LakeHeld
+from contactlake.errors import ConfigurationError
 from contactlake.evidence import Evidence, gather
 from contactlake.feeds import FEEDS
 from contactlake.feeds.symbee import SYMBEE_TRANSCRIPTS
-from contactlake.history import PastRun, RunRecord, is_succession, last_complete_run, undo_unfinished, write_run
+from contactlake.freshness import Source, Watch, freshness
+from contactlake.history import PastRun
 from contactlake.ingest import (
     Change,
     Landed,
@@ -35,8 +34,8 @@ from contactlake.ingest import (
     write_accounts,
     write_change,
 )
-from contactlake.landing import Entry, Landing, Privacy
-from contactlake.lock import Lease, acquire_lease
+from contactlake.landing import Entry, Landing
+from contactlake.privacy import Privacy
 from contactlake.publication import (
     Candidates,
     GateRules,
@@ -50,13 +49,13 @@ from contactlake.publication import (
     write_results,
 )
 from contactlake.quality.audit import Audited
-from contactlake.quality.gate import failed
+from contactlake.quality.gate import Result, failed, judge
 from contactlake.reconciliation import ReconciliationRules
-from contactlake.session import for_little, get_session
-from contactlake.store import Lake, greatest_lease
+from contactlake.session import for_little
 from contactlake.tables.conformed import RECONCILIATION
 from contactlake.tables.events import EVENT_TABLES
-from contactlake.tables.ops import INGESTED_OBJECT, RUN
+from contactlake.tables.ops import INGESTED_OBJECT
+from contactlake.tenure import LANDING, Progress, Tenure, hold_lake, s3_options
 
 log = logging.getLogger("contactlake.run")
 
@@ -64,8 +63,6 @@ JOBS = ("ingest", "reconcile", "measure", "daily")
 _LITTLE_BYTES = 32 << 20
 _READ_OF_LAKE = 10
 """About one byte in so many of a lake's events is read for a few dates."""
-LANDING = "_landing"
-"""Below the lake's root: what the executors laid down for the run that is under way."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +82,6 @@ class Request:
         if self.first is None or self.last is None:
             return None
         return business_dates.dates_between(self.first, self.last)
-
-
-Progress = Callable[[str], None]
-"""Told the name of each step as it begins."""
 
 
 @dataclass
@@ -119,11 +112,7 @@ class Run:
         self._configuration = configuration
         self._request = request
         self._progress = progress
-        self._options = S3Options(
-            configuration.storage.s3.endpoint,
-            configuration.storage.s3.path_style,
-            configuration.storage.s3.region,
-        )
+        self._options = s3_options(configuration)
         self._entries = tuple(
             Entry(entry.name, open_store(entry.archive, self._options), entry.environment)
             for entry in configuration.feed
@@ -140,39 +129,18 @@ class Run:
         by the caller.
         """
         self._probe_archives()
-        root = open_store(self._configuration.lake.root, self._options)
-        token = uuid.uuid4().hex[:8]
-        seconds, greatest = self._configuration.lock.lease_seconds, partial(greatest_lease, root)
-        with (
-            acquire_lease(root, token, seconds, greatest) as lease,
-            interruption.when_interrupted(lease.release),
-            _told_by_its_lease(lease),
-        ):
-            self._lease = lease
-            run_id = f"{lease.number:08d}-{token}"
-            log.info("run %s of %s, as of %s", run_id, self._request.job, self._request.as_of.isoformat())
-            self._record = RunRecord(run_id, self._request.job, self._request.as_of, datetime.now(UTC))
-            self._summary = Summary(run_id, _instant_text(self._request.as_of))
-            with self._step("start Spark"), interruption.still_heeded():
-                spark = get_session(self._configuration, self._request.job)
-            self._lake = Lake(spark, root, self._configuration.lake.timezone, lease.number, lease.check)
-            with self._step("open the lake"):
-                last = self._open()
-            try:
-                if self._request.job in ("ingest", "daily"):
-                    with self._step("list the archive"):
-                        self._listed = self._list(last)
-                self._lake.is_little = self._is_little()
-                with for_little(spark) if self._lake.is_little else nullcontext():
-                    self._run_steps()
-            except BaseException:
-                self._give_up()
-                raise
+        request = self._request
+        with hold_lake(self._configuration, request.job, request.as_of, self._progress, self._check) as tenure:
+            self._tenure, self._lake, self._record = tenure, tenure.lake, tenure.record
+            self._summary = Summary(self._record.run_id, _instant_text(request.as_of))
+            if request.job in ("ingest", "daily"):
+                with self._step("list the archive"):
+                    self._listed = self._list(tenure.last)
+            self._lake.is_little = self._is_little()
+            with for_little(self._lake.spark) if self._lake.is_little else nullcontext():
+                self._run_steps()
             status = "SUCCEEDED" if self._summary.verdict == "passed" else "GATE_FAILED"
-            self._record.summary = self._summary.__dict__
-            with self._step("record the run"):
-                root.delete_prefix(f"{LANDING}/{run_id}/")
-                write_run(self._lake, self._record, status)
+            tenure.complete(self._summary.__dict__, status)
         return self._summary
 
     # --- the whole ---
@@ -189,33 +157,26 @@ class Run:
         for section, entry in zip(self._configuration.feed, self._entries, strict=True):
             entry.store.probe(section.prefix)
 
-    def _open(self) -> PastRun | None:
-        lake = self._lake
-        lake.check_marker()
-        last = last_complete_run(lake)
-        is_orderly = is_succession(last, self._lease)
-        if not is_orderly:  # who held the lake before may be asleep: from now on that run cannot complete any more
-            lake.fence(RUN)
-            last = last_complete_run(lake)
-        if last is not None and self._request.as_of < last.as_of:
+    def _check(self, tenure: Tenure) -> None:
+        """Raises `ConfigurationError` for what the lake does not let this run do."""
+        request, last, first_open = self._request, tenure.last, tenure.expiry.first_open
+        if last is not None and request.as_of < last.as_of:
             raise ConfigurationError(
-                f"--as-of {_instant_text(self._request.as_of)} is before the last complete run's"
+                f"--as-of {_instant_text(request.as_of)} is before the last complete run's"
                 f" ({_instant_text(last.as_of)}, run {last.run_id})",
                 "give that instant or a later one",
             )
-        undo_unfinished(lake, last, fencing=not is_orderly)
-        self._clear_landings()
-        lake.create_missing()
-        self._record.newest_arrivals = dict(last.newest_arrivals) if last else {}
-        return last
+        if request.first is not None and not tenure.expiry.is_open(request.first):
+            raise ConfigurationError(
+                f"--from {request.first}: what dates before {first_open} are computed from has expired",
+                f"give --from {first_open} or a later date",
+            )
+        if request.job in ("ingest", "daily") and self._stores_identifiers():
+            tenure.suppressed.check_key(_pseudonym_key())
 
-    def _clear_landings(self) -> None:
-        """Removes what runs before this one have left; what a later one lays down is none of this one's business."""
-        store = self._lake.store
-        folders = {found.key.split("/")[1] for found in store.list(f"{LANDING}/")}
-        for folder in folders:
-            if folder < self._record.run_id:
-                store.delete_prefix(f"{LANDING}/{folder}/")
+    def _stores_identifiers(self) -> bool:
+        privacy = self._configuration.privacy
+        return privacy.customer_identifiers != "drop" or bool(privacy.attributes_keep)
 
     def _run_steps(self) -> None:
         job = self._request.job
@@ -236,21 +197,8 @@ class Run:
         if job in ("measure", "daily"):
             self._measure(dates)
 
-    def _give_up(self) -> None:
-        """Leaves word of a run that failed; what it wrote is undone by the next one."""
-        try:
-            write_run(self._lake, self._record, "FAILED")
-        except Exception as fault:
-            log.warning("the failed run could not be recorded: %s", fault)
-
-    @contextmanager
-    def _step(self, name: str) -> Iterator[None]:
-        self._progress(name)
-        began = time.monotonic()
-        yield
-        seconds = time.monotonic() - began
-        self._record.steps.append((name, seconds))
-        log.info("%s: %.1f s", name, seconds)
+    def _step(self, name: str) -> AbstractContextManager[None]:
+        return self._tenure.step(name)
 
     # --- ingest ---
 
@@ -278,6 +226,7 @@ class Run:
                     self._configuration.lake.timezone,
                     self._configuration.usage.heartbeat_timeout_minutes,
                 )
+                touched = [day for day in touched if self._tenure.expiry.is_open(day)]
             self._counts = count_rows(landed, changes, self._entries, self._record.run_id)
             with self._step("write events"):
                 pending.add_pending(self._lake, touched, self._record.run_id)
@@ -364,17 +313,19 @@ class Run:
         return Window(newest - lookback if newest else None, request.as_of)
 
     def _landing(self) -> Landing:
-        privacy = self._configuration.privacy
-        key = os.environ.get(PSEUDONYM_KEY_VARIABLE, "").encode()
+        privacy, zone = self._configuration.privacy, self._configuration.lake.timezone
+        expired = self._tenure.expiry.silver
+        suppressed = self._tenure.suppressed.hashes if self._stores_identifiers() else frozenset()
         return Landing(
             entries=self._entries,
             lake=self._lake.store,
             folder=f"{LANDING}/{self._record.run_id}",
             adopting=adoptable_tables(self._lake),
-            privacy=Privacy(privacy.customer_identifiers, key, privacy.attributes_keep),
+            privacy=Privacy(privacy.customer_identifiers, _pseudonym_key(), privacy.attributes_keep, suppressed),
             max_decompressed_bytes=self._configuration.ingest.max_decompressed_bytes,
             run_id=self._record.run_id,
             as_of=self._request.as_of,
+            expired_before=None if expired is None else business_dates.date_start(expired, zone),
         )
 
     # --- reconcile and measure ---
@@ -412,13 +363,34 @@ class Run:
             quality.max_quarantined_share,
             quality.max_missing_share,
             self._request.accepted,
-            {section.name for section in self._configuration.feed},
+            self._watch(),
+        )
+
+    def _watch(self) -> Watch:
+        """What this run knows of the archive: which entries there are, and up to when they were listed."""
+        reads, last = self._request.job == "daily", self._tenure.last
+        return Watch(
+            [
+                Source(
+                    section.name,
+                    entry.store.uri_of(section.prefix),
+                    self._configuration.lake.timezone if section.tells_hours else section.arrival_timezone,
+                    section.tells_hours,
+                    self._record.newest_arrivals.get(section.mark_key),
+                )
+                for section, entry in zip(self._configuration.feed, self._entries, strict=True)
+                if section.tells_hours or "%d" in section.layout
+            ],
+            self._request.as_of if reads else last.listed_at if last else None,
+            reads and self._request.dates is None,
+            last.published_at if last else None,
         )
 
     def _measure(self, dates: list[date]) -> None:
-        if not dates and not self._counts:
-            return
         rules = self._gate_rules()
+        if not dates and not self._counts:
+            self._warn_of_silence(rules)
+            return
         found: Candidates | None = None
         audited: list[Audited] = []
         with self._step(f"measure {business_dates.describe(dates)}"):
@@ -432,11 +404,9 @@ class Run:
                 audited = audit_candidates(found)
             figures = limits(self._lake, found, rules)
         with self._step("judge"):
-            results = judge_and_report(audited, figures, self._docs(), self._lease.check_time)
+            results = judge_and_report(audited, figures, self._docs(), self._tenure.lease.check_time)
             write_results(self._lake, results, rules, self._record.run_id)
-        for result in results:
-            if not result.is_success:
-                log.warning("%s: %s is not met (%s)", result.severity, result.expectation, result.observed)
+        _log_unmet(results)
         refused = failed(results, rules.accepted)
         if refused:
             self._summary.verdict = "failed"
@@ -448,6 +418,16 @@ class Run:
                 still_open = open_dates(self._lake, dates, self._configuration.lake.timezone)
                 pending.settle_pending(self._lake, dates, still_open, self._record.run_id)
 
+    def _warn_of_silence(self, rules: GateRules) -> None:
+        """Where nothing is new, that may be what is wrong; a run without anything to tell writes nothing."""
+        figures = freshness(self._lake, rules.watch, rules.timezone, (), ())
+        if all(figure.is_met for figure in figures):
+            return
+        with self._step("judge"):
+            results = judge((), figures, None)
+            write_results(self._lake, results, rules, self._record.run_id)
+        _log_unmet(results)
+
     def _docs(self) -> ObjectStore:
         place = self._configuration.quality.data_docs
         if place is None:
@@ -455,22 +435,18 @@ class Run:
         return open_store(place, self._options)
 
 
-@contextmanager
-def _told_by_its_lease(lease: Lease) -> Iterator[None]:
-    """What fails once the lease is lost has failed of that: whoever has the lake now undoes and removes."""
-    try:
-        yield
-    except LakeHeld:
-        raise
-    except Exception as fault:
-        held = lease.loss()
-        if held is None:
-            raise
-        raise held from fault
+def _log_unmet(results: Sequence[Result]) -> None:
+    for result in results:
+        if not result.is_success:
+            log.warning("%s: %s is not met (%s)", result.severity, result.expectation, result.observed)
 
 
 def _place(section: FeedSection) -> Place:
     return Place(section.prefix, section.layout, section.arrival_timezone)
+
+
+def _pseudonym_key() -> bytes:
+    return os.environ.get(PSEUDONYM_KEY_VARIABLE, "").encode()
 
 
 def _instant_text(instant: datetime) -> str:

@@ -7,7 +7,8 @@ alone, without Spark.
 import json
 import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial, reduce
@@ -16,7 +17,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from deltalake.exceptions import TableNotFoundError
 from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -24,9 +24,20 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that the Spark w
 from pyspark.sql.types import StructType
 
 from contactlake.archive.storage import ObjectStore
+from contactlake.business_dates import date_of
 from contactlake.concurrency import concurrently
 from contactlake.conform.symbee import business_date
-from contactlake.data_files import MANIFEST_DDL, SIFTED_DDL, DataFile, DataWriter, Sieve
+from contactlake.data_files import (
+    MANIFEST_DDL,
+    REWRITTEN_DDL,
+    SIFTED_DDL,
+    DataFile,
+    DataWriter,
+    Rewriter,
+    RowChange,
+    Sieve,
+    read_rows,
+)
 from contactlake.delta_log import APP, CommitConflict, DeltaLog, NamedFile
 from contactlake.digest import digest
 from contactlake.errors import StorageError
@@ -98,7 +109,7 @@ class Lake:
         self.store = store
         self._timezone = timezone
         self._lease_number = lease_number
-        self._check_lease = check_lease
+        self.check_lease = check_lease
         self._writes = count(1)
         self._logs: dict[str, DeltaLog] = {}
         self._expected: dict[str, int] = {}
@@ -114,24 +125,23 @@ class Lake:
 
     def check_marker(self) -> None:
         """Raises `StorageError` where the lake was written by a newer version of the tables."""
-        if self.store.head(MARKER) is None:
-            return
-        marker = json.loads(self.store.read(MARKER))
-        if marker["schema_version"] > SCHEMA_VERSION:
-            raise StorageError(
-                f"the lake {self.store.uri} was written by a newer contactlake"
-                f" (schema {marker['schema_version']}, this one knows {SCHEMA_VERSION})",
-                "install that version or name another lake.root",
-            )
+        check_marker(self.store)
 
     def create_missing(self) -> None:
-        """Makes each declared table that is not there yet, empty, so that readers find all of them."""
+        """Makes each declared table that is not there yet, empty, so that readers find all of them.
+
+        Tables of an earlier version get the columns that have come since; in their old rows these are null.
+        """
         unseen = [table for table in TABLES if table.path not in self.versions]
         versions = concurrently(partial(self.version, table) for table in unseen)
         missing = [table for table, version in zip(unseen, versions, strict=True) if version is None]
         concurrently(partial(self.create, table) for table in missing)
-        if self.store.head(MARKER) is None:
-            self.store.create(MARKER, json.dumps({"schema_version": SCHEMA_VERSION}).encode())
+        marked = _marked_version(self.store)
+        if marked is None:
+            self.store.create(MARKER, _marker())
+        elif marked != SCHEMA_VERSION:
+            concurrently(partial(self._writable, table) for table in TABLES if table not in missing)
+            self.store.write(MARKER, _marker())
 
     def create(self, table: Table) -> bool:
         """Makes an empty table, unless there is one: its first commit, as the Delta protocol writes it down.
@@ -142,9 +152,6 @@ class Lake:
             raise StorageError(
                 f"{self.path(table)} holds files but no Delta table", "move them away or name another lake.root"
             )
-        schema: dict[str, Any] = json.loads(StructType.fromDDL(table.schema_ddl).json())
-        for described, column in zip(schema["fields"], table.columns, strict=True):
-            described["metadata"] = {"comment": column.description}
         statistics = (
             {"delta.dataSkippingStatsColumns": ",".join(table.statistics)}
             if table.statistics
@@ -159,7 +166,7 @@ class Lake:
                     "id": str(uuid.uuid4()),
                     "description": table.description,
                     "format": {"provider": "parquet", "options": {}},
-                    "schemaString": json.dumps(schema),
+                    "schemaString": json.dumps({"type": "struct", "fields": _delta_fields(table)}),
                     "partitionColumns": list(table.partition_by),
                     "configuration": statistics,
                     "createdTime": now,
@@ -167,7 +174,7 @@ class Lake:
             },
             {"txn": {"appId": APP, "version": self._next_transaction(), "lastUpdated": now}},
         ]
-        self._check_lease()
+        self.check_lease()
         is_made = self.store.create(_commit_key(table, 0), "\n".join(json.dumps(action) for action in actions).encode())
         if is_made:
             self.versions[table.path] = 0
@@ -250,7 +257,8 @@ class Lake:
         if log is None:
             return schema.empty_table()
         if log.is_plain:
-            return log.rows(columns, where).cast(schema)
+            rows = log.rows([name for name in columns if name in log.column_names], where)
+            return _with_columns(rows, schema)
         rows = self.read(table).toArrow()
         return (rows if where is None else rows.filter(where)).select(list(columns)).cast(schema)
 
@@ -277,12 +285,16 @@ class Lake:
         if version is not None:
             reader = reader.option("versionAsOf", version)
         try:
-            return reader.load(path)
+            rows = reader.load(path)
         except AnalysisException as fault:
             raise StorageError(
                 f"{path} cannot be read as a Delta table ({_first_line(fault)})",
                 "restore it or name another lake.root",
             ) from fault
+        lacking = {
+            column.name: F.lit(None).cast(column.type) for column in table.columns if column.name not in rows.columns
+        }
+        return rows.withColumns(lacking).select(*table.column_names)
 
     def read_laid(self, table: Table, files: Sequence[DataFile]) -> DataFrame:
         """The rows of `files` of a table, which no commit need name."""
@@ -492,6 +504,111 @@ class Lake:
             "see that only contactlake writes to the lake, and run again",
         )
 
+    # --- care ---
+
+    def files(self, table: Table) -> list[NamedFile]:
+        """What the table consists of."""
+        return self._writable(table).files()
+
+    def rewrite(self, table: Table, change: RowChange, files: Sequence[NamedFile]) -> int:
+        """Changes rows of a table that is not partitioned, where they stand in `files`; returns how many.
+
+        Only files that hold such rows are laid down anew, in one commit.
+        """
+        log, rewriter = self._writable(table), Rewriter(self.writer(table), change)
+        rows = self.from_files(files, rewriter.rewrite, rewriter, REWRITTEN_DDL)
+        changed: int = sum(row.pop("changed") for row in rows)
+        gone = {row.pop("rewritten") for row in rows}
+        added = [DataFile(**row) for row in rows if row["path"] is not None]
+        self._commit(table, log, added, [file for file in files if file.path in gone])
+        return changed
+
+    def from_files(
+        self,
+        files: Sequence[NamedFile],
+        here: Callable[[pa.Table], pa.Table],
+        there: Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]],
+        ddl: str,
+    ) -> list[dict[str, Any]]:
+        """The rows that `there` makes in the executors of the names of `files` (file); `here` if there is little."""
+        if not files:
+            return []
+        rows: list[dict[str, Any]]
+        names = pa.table({"file": pa.array([file.path for file in files])})
+        if self.is_little:
+            rows = here(names).to_pylist()
+            return rows
+        frame = self.spark.createDataFrame(names).repartition(len(files))
+        rows = frame.mapInArrow(there, ddl).toArrow().to_pylist()
+        return rows
+
+    def drop_files(self, table: Table, files: Sequence[NamedFile]) -> int:
+        """Takes whole files off the table; returns how many rows they held."""
+        self._commit(table, self._writable(table), [], files)
+        return sum(file.rows or 0 for file in files)
+
+    def compact(self, table: Table) -> int:
+        """Makes the small files of a table, of each date if it is kept apart by date, one; returns how many went in."""
+        log, writer = self._writable(table), self.writer(table)
+        groups: dict[Any, list[NamedFile]] = defaultdict(list)
+        for file in log.files():
+            if file.size < _SMALL_BYTES and _is_below(file):
+                groups[self._dates_of(table, file)].append(file)
+        removed = [file for group in groups.values() if len(group) > 1 for file in group]
+        added = [
+            laid
+            for group in groups.values()
+            if len(group) > 1
+            for laid in writer.write(self._contents(table, file) for file in group)
+        ]
+        self._commit(table, log, added, removed)
+        return len(removed)
+
+    def _dates_of(self, table: Table, file: NamedFile) -> tuple[date | None, ...]:
+        """The dates that a file is kept apart for: files of the same ones may become one."""
+        if table.partition_by:
+            return (file.business_date,)
+        if table.dated_by == BUSINESS_DATE:
+            return ()
+        bounds = file.least.get(table.dated_by), file.greatest.get(table.dated_by)
+        return tuple(None if bound is None else date_of(bound, self._timezone) for bound in bounds)
+
+    def _contents(self, table: Table, file: NamedFile) -> pa.Table:
+        rows = read_rows(self.store.read(f"{table.path}/{file.path}"))
+        if table.partition_by:
+            day = pa.scalar(file.business_date, pa.date32())
+            rows = rows.append_column(BUSINESS_DATE, pa.repeat(day, rows.num_rows))
+        return rows
+
+    def purge(self, table: Table) -> int:
+        """Leaves nothing but the newest version: not one file that it does not name, and no log of how it came to be.
+
+        Returns how many files went. There is no way back behind it: the version must be a complete run's.
+        """
+        log = self._writable(table)
+        if log.version:
+            log.checkpoint()
+        self.check_lease()
+        gone = log.unneeded(timedelta())
+        self.store.delete(f"{table.path}/{path}" for path in gone)
+        self.store.delete(log.entries_before(log.version))
+        return len(gone)
+
+    def tidy(self, table: Table, age: timedelta, log_age: timedelta) -> tuple[int, int]:
+        """Deletes files that no version of the last `age` names, and log entries older than `log_age`.
+
+        Returns how many of each. What the newest version consists of stays, whatever its age.
+        """
+        log = self._writable(table)
+        if log.version:
+            log.checkpoint()
+        self.check_lease()
+        gone = log.unneeded(age)
+        self.store.delete(f"{table.path}/{path}" for path in gone)
+        entries = log.entries_older_than(self.store.now() - log_age)
+        self.store.delete(entries)
+        return len(gone), len(entries)
+
     # --- laying down and committing ---
 
     def _lay_down(self, table: Table, rows: DataFrame, number: int | None = None) -> list[DataFile]:
@@ -519,11 +636,14 @@ class Lake:
         log = self._log(table)
         if log is None:
             raise StorageError(f"{self.path(table)} is not there any more", "restore it or name another lake.root")
-        if not log.is_plain or log.column_names != list(table.column_names):
+        if not log.is_plain or not set(log.column_names) <= set(table.column_names):
             raise StorageError(
                 f"{self.path(table)} has other columns or features than contactlake gave it",
                 "restore it or name another lake.root",
             )
+        lacking = [described for described in _delta_fields(table) if described["name"] not in log.column_names]
+        if lacking:
+            self._fenced(table, log, lambda number: log.add_columns(lacking, number))
         return log
 
     def _add(self, table: Table, log: DeltaLog, added: Sequence[DataFile]) -> None:
@@ -534,9 +654,7 @@ class Lake:
         if not added or is_by_date or len(small) <= _MOST_SMALL_FILES:
             self._commit(table, log, added, [])
             return
-        contents = (self.store.read(f"{table.path}/{file.path}") for file in small)
-        rows = (pq.read_table(pa.BufferReader(content)) for content in contents)
-        self._commit(table, log, [*added, *writer.write(rows)], small)
+        self._commit(table, log, [*added, *writer.write(self._contents(table, file) for file in small)], small)
 
     def _commit(self, table: Table, log: DeltaLog, added: Sequence[DataFile], removed: Sequence[NamedFile]) -> None:
         if added or removed:
@@ -544,10 +662,17 @@ class Lake:
 
     def _fenced(self, table: Table, log: DeltaLog, commit: Callable[[int], int]) -> None:
         """Makes a commit unless a later lease has written to the table, or anybody else since this run looked."""
+
+        self.check_lease()
+        number = self._next_transaction()
+        last = log.last_transaction()
+        if last is not None and last >= number:
+            self.check_lease()
+            raise RuntimeError(f"a later lease has written to {self.path(table)}")
         try:
             self._numbered(table, log, commit)
         except CommitConflict as fault:
-            self._check_lease()
+            self.check_lease()
             raise StorageError(
                 f"{self.path(table)} was written to by somebody else",
                 "see that only contactlake writes to the lake, and run again",
@@ -555,11 +680,11 @@ class Lake:
 
     def _numbered(self, table: Table, log: DeltaLog, commit: Callable[[int], int]) -> None:
         """As above; raises `CommitConflict` where the log has grown since this run looked."""
-        self._check_lease()
+        self.check_lease()
         number = self._next_transaction()
         last = log.last_transaction()
         if last is not None and last >= number:
-            self._check_lease()
+            self.check_lease()
             raise RuntimeError(f"a later lease has written to {self.path(table)}")
         self.versions[table.path] = commit(number)
 
@@ -569,7 +694,47 @@ class Lake:
         return self._lease_number * _WRITES_PER_LEASE + next(self._writes)
 
 
+def check_marker(store: ObjectStore) -> bool:
+    """Whether there is a lake in `store`; raises `StorageError` where a newer version of the tables wrote it."""
+    version = _marked_version(store)
+    if version is not None and version > SCHEMA_VERSION:
+        raise StorageError(
+            f"the lake {store.uri} was written by a newer contactlake"
+            f" (schema {version}, this one knows {SCHEMA_VERSION})",
+            "install that version or name another lake.root",
+        )
+    return version is not None
+
+
+def _marked_version(store: ObjectStore) -> int | None:
+    if store.head(MARKER) is None:
+        return None
+    version: int = json.loads(store.read(MARKER))["schema_version"]
+    return version
+
+
 _Fingerprint = tuple[int, int, int]
+
+
+def _marker() -> bytes:
+    return json.dumps({"schema_version": SCHEMA_VERSION}).encode()
+
+
+def _delta_fields(table: Table) -> list[dict[str, Any]]:
+    """The table's columns as Delta's log describes them."""
+    fields: list[dict[str, Any]] = json.loads(StructType.fromDDL(table.schema_ddl).json())["fields"]
+    return [
+        {**described, "metadata": {"comment": column.description}}
+        for described, column in zip(fields, table.columns, strict=True)
+    ]
+
+
+def _with_columns(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """`rows` with the columns of `schema`; those that it lacks are null."""
+    for field in schema:
+        if field.name not in rows.column_names:
+            rows = rows.append_column(field.name, pa.nulls(rows.num_rows, field.type))
+    return rows.select(schema.names).cast(schema)
 
 
 def greatest_lease(store: ObjectStore) -> int:

@@ -12,6 +12,7 @@ from tests.centre import HOUR, Centre, assert_same_lake
 from tests.records import contact, contact_object, interaction, interaction_object, text
 
 from contactlake import run as run_module
+from contactlake import tenure
 from contactlake.errors import ConfigurationError, StorageError
 from contactlake.tables.conformed import AGENT, INTERACTION, RECONCILIATION
 from contactlake.tables.events import CONNECT_CONTACT
@@ -239,7 +240,7 @@ def test_a_run_that_failed_is_undone_by_the_next(centre: Centre, monkeypatch: py
         contact_object("2025/03/05/10", contact(LastUpdateTimestamp="2025-03-05T00:00:00Z", Channel="TASK"), name="b"),
     )
     with monkeypatch.context() as patch:
-        patch.setattr(run_module, step, _fail_in(step))
+        patch.setattr(tenure if step == "write_run" else run_module, step, _fail_in(step))
         with pytest.raises(RuntimeError, match="the power went out"):
             centre.run()
     summary = centre.run()

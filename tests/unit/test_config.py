@@ -297,3 +297,53 @@ def test_every_error_is_shown_as_text(load: Load) -> None:
             load(LAKE.replace('"America/Chicago"', value) + FEED)
         assert "lake.timezone" in str(raised.value)
         assert "\n" not in str(raised.value)
+
+
+SECRET = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY"
+S3 = "[storage.s3]\n"
+
+
+class TestCredentials:
+    """They come from the AWS chain: what looks like one is refused where it stands, and not repeated."""
+
+    @pytest.mark.parametrize(
+        ("text", "key"),
+        [
+            (LAKE + FEED + S3 + f'access_key = "{SECRET}"\n', "storage.s3.access_key"),
+            (LAKE + FEED + S3 + f'secret_key = "{SECRET}"\n', "storage.s3.secret_key"),
+            (LAKE + FEED + S3 + f'credentials = {{ secret = "{SECRET}" }}\n', "storage.s3.credentials"),
+            (LAKE + FEED + f'[aws]\nsecret_access_key = "{SECRET}"\n', "aws"),
+            (LAKE + FEED + S3 + f'endpoint = "http://me:{SECRET}@127.0.0.1:8333"\n', "storage.s3.endpoint"),
+            (LAKE + FEED + S3 + f'endpoint = "https://{SECRET}@s3.example.com"\n', "storage.s3.endpoint"),
+            (
+                LAKE + FEED + S3 + f'endpoint = "https://s3.example.com/?X-Amz-Signature={SECRET}"\n',
+                "storage.s3.endpoint",
+            ),
+            (LAKE + FEED + S3 + f'endpoint = "https://s3.example.com#{SECRET}"\n', "storage.s3.endpoint"),
+            (LAKE + FEED + S3 + f'endpoint = "http://[{SECRET}"\n', "storage.s3.endpoint"),
+            (LAKE + FEED + S3 + f'endpoint = ["{SECRET}"]\n', "storage.s3.endpoint"),
+            (LAKE + FEED + S3 + f'path_style = "{SECRET}"\n', "storage.s3.path_style"),
+            (LAKE.replace("build/lake", f"s3://me:{SECRET}@bucket/lake") + FEED, "lake.root"),
+            (LAKE + FEED.replace('"archive"', f'"s3://me:{SECRET}@bucket"'), "feed[0].archive"),
+            (LAKE + FEED + f'[quality]\ndata_docs = "s3a://me:{SECRET}@bucket"\n', "quality.data_docs"),
+        ],
+    )
+    def test_are_refused_and_not_shown(self, load: Load, text: str, key: str) -> None:
+        with pytest.raises(ConfigurationError) as refused:
+            load(text)
+        assert key in str(refused.value)
+        assert SECRET not in str(refused.value)
+        assert refused.value.__cause__ is None
+
+    @pytest.mark.parametrize(
+        "endpoint", ["http://127.0.0.1:8333", "https://s3.example.com", "http://[::1]:8333", "https://minio.local/"]
+    )
+    def test_are_not_what_an_address_is(self, load: Load, endpoint: str) -> None:
+        assert load(LAKE + FEED + S3 + f'endpoint = "{endpoint}"\n').storage.s3.endpoint == endpoint
+
+    @pytest.mark.parametrize(
+        "endpoint", ["", "nonsense", "127.0.0.1:8333", "ftp://host", "http://", "http://host:99999"]
+    )
+    def test_nor_is_every_text_an_address(self, load: Load, endpoint: str) -> None:
+        with pytest.raises(ConfigurationError, match=r"storage\.s3\.endpoint is wrong: is no address, give http"):
+            load(LAKE + FEED + S3 + f'endpoint = "{endpoint}"\n')

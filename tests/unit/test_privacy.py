@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contactlake.archive.storage import ObjectStore, S3Options, open_store
-from contactlake.landing import MANIFEST, Entry, Landing, Privacy, pseudonym
+from contactlake.landing import MANIFEST, Entry, Landing
+from contactlake.privacy import Privacy, pseudonym
 
 KEY = b"a key"
 NOW = datetime(2025, 3, 8, tzinfo=UTC)
@@ -189,9 +190,14 @@ def archive(tmp_path: Path) -> ObjectStore:
 
 
 def land(
-    archive: ObjectStore, mode: str, keep: tuple[str, ...] = (), keys: Sequence[str] = (), limit: int = 1 << 30
+    archive: ObjectStore,
+    mode: str,
+    keep: tuple[str, ...] = (),
+    keys: Sequence[str] = (),
+    limit: int = 1 << 30,
+    feed: str = "",
 ) -> Laid:
-    """Lands the objects at `keys`, or all."""
+    """Lands the objects at `keys`, or all, as those of `feed`, or of what their names say."""
     lake = open_store(archive.uri + f"-lake-{mode}", S3Options())
     landing = Landing(
         entries=tuple(Entry(name, archive, "abccompany/prod") for name in FEEDS),
@@ -205,7 +211,7 @@ def land(
     )
     objects = [
         {
-            "entry": FEEDS.index(FEED_OF.get(key, "symbee_transcript")),
+            "entry": FEEDS.index(feed or FEED_OF.get(key, "symbee_transcript")),
             "key": key,
             "size": info.size if (info := archive.head(key)) else 0,
             "arrival_at": NOW,

@@ -53,8 +53,8 @@ class DirectoryStore:
     def uri_of(self, key: str) -> str:
         return f"{self.uri.rstrip('/')}/{key}"
 
-    def probe(self, prefix: str) -> None:
-        next(self.list(prefix), None)  # walks no further than its first file
+    def probe(self, prefix: str) -> ObjectInfo | None:
+        return next(self.list(prefix), None)  # walks no further than its first file
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         with _refusals(self.uri):

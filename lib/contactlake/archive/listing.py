@@ -99,6 +99,47 @@ def find_object(store: ObjectStore, place: Place, key: str) -> ArchiveObject | N
     return found if isinstance(found, ArchiveObject) else None
 
 
+def newest_object(store: ObjectStore, place: Place, until: datetime) -> ArchiveObject | None:
+    """The data object of `place` that arrived last, by `until`; None where there is none.
+
+    Asks for years, months, days and hours from `until` backwards, and lists the first of the latest that holds data:
+    some dozens of small requests, whatever the archive's size. Without a layout, all is listed.
+    """
+    pattern = place.pattern()
+    local = until.astimezone(ZoneInfo(place.timezone))
+    last = (local.year, local.month, local.day, local.hour)
+    for prefix in _latest_first(store, place, last, ()):
+        found = [item for info in store.list(prefix) if not isinstance(item := _as_data(place, pattern, info), str)]
+        if found:
+            return max(found, key=lambda item: (item.arrival_at, item.modified_at, item.key))
+    return None
+
+
+_EARLIEST_YEAR = 2006
+"""S3 is no older."""
+
+
+def _latest_first(store: ObjectStore, place: Place, last: tuple[int, ...], chosen: tuple[int, ...]) -> Iterator[str]:
+    """The prefixes of the layout's finest part below which something lies, the latest first, none later than `last`."""
+    fields = re.findall("|".join(_FIELDS), place.layout)
+    if len(chosen) == len(fields):
+        yield place.prefix + _filled(place.layout, chosen)
+        return
+    head = place.layout[: place.layout.index(fields[len(chosen)]) + 2]
+    first, most = ((_EARLIEST_YEAR, last[0]), (1, 12), (1, 31), (0, 23))[len(chosen)]
+    for value in range(most, first - 1, -1):
+        deeper = (*chosen, value)
+        if deeper <= last[: len(deeper)] and store.probe(place.prefix + _filled(head, deeper)) is not None:
+            yield from _latest_first(store, place, last, deeper)
+
+
+def _filled(layout: str, values: tuple[int, ...]) -> str:
+    """`layout` with its first fields' values: years of four digits, the others of two."""
+    for name, value in zip(_FIELDS, values, strict=False):
+        layout = layout.replace(name, f"{value:04}" if name == "%Y" else f"{value:02}")
+    return layout
+
+
 def _as_data(place: Place, pattern: re.Pattern[str], info: ObjectInfo) -> ArchiveObject | str:
     """The object as one that holds data, or why it is skipped."""
     match = pattern.fullmatch(info.key)

@@ -47,6 +47,12 @@ _REMEDIES = {
     "AuthorizationHeaderMalformed": _CHECK_REGION,
 }
 
+_CONNECT_SECONDS, _ANSWER_SECONDS = 10, 30
+"""A connection that is not there, or silent, for so long is given up, and another one tried."""
+_ATTEMPTS = 8
+_RETRY_SECONDS = 100
+"""For so long object_store tries one request again: less than a lease lasts, which it may keep from being renewed."""
+
 _connecting = Lock()
 
 
@@ -80,6 +86,9 @@ def connection(options: S3Options, bucket: str) -> dict[str, str]:
         "aws_region": s3.meta.region_name if s3.meta.region_name != "aws-global" else "us-east-1",
         "aws_conditional_put": "etag",
         "aws_virtual_hosted_style_request": str(not is_in_path).lower(),
+        "connect_timeout": f"{_CONNECT_SECONDS}s",
+        "timeout": f"{_ANSWER_SECONDS}s",
+        "retry_timeout": f"{_RETRY_SECONDS}s",
     }
     if not host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
         # With the bucket in the host's name, object_store wants it in the endpoint, too.
@@ -115,9 +124,9 @@ def _connect(
     `process` and `environment` only tell one from another: the two sides of a fork may not share one.
     """
     config = Config(
-        retries={"mode": "standard", "max_attempts": 8},
-        connect_timeout=10,
-        read_timeout=60,
+        retries={"mode": "standard", "max_attempts": _ATTEMPTS},
+        connect_timeout=_CONNECT_SECONDS,
+        read_timeout=_ANSWER_SECONDS,
         max_pool_connections=32,
         s3={"addressing_style": "path" if options.path_style else "auto"},
         # The servers that speak S3 do not all know its newer checksums.

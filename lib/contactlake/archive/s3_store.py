@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
     from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef, ListObjectsV2OutputTypeDef
 
 _BUFFER_BYTES = 1 << 20
 _DELETE_BATCH = 1000  # the most that one request may name
@@ -49,22 +49,26 @@ class S3Store:
         return f"{self.uri}/{key}"
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        found = []
+        found: list[ObjectInfo] = []
         with refusals(self.uri_of(prefix)):
             pages = self._client.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self.bucket, Prefix=self._full(prefix)):
-                for entry in page.get("Contents", ()):
-                    key = entry["Key"].removeprefix(self._full(""))
-                    # A server over a file system may list what a prefix with an empty part would be without it.
-                    if key and key.startswith(prefix):
-                        modified_at = entry["LastModified"].astimezone(UTC)
-                        found.append(ObjectInfo(key, entry["Size"], entry["ETag"].strip('"'), modified_at))
+                found += self._infos(page, prefix)
         # S3 sorts by key; servers over a file system sort folder by folder.
         yield from sorted(found, key=attrgetter("key"))
 
-    def probe(self, prefix: str) -> None:
+    def probe(self, prefix: str) -> ObjectInfo | None:
         with refusals(self.uri_of(prefix)):
-            self._client.list_objects_v2(Bucket=self.bucket, Prefix=self._full(prefix), MaxKeys=1)
+            page = self._client.list_objects_v2(Bucket=self.bucket, Prefix=self._full(prefix), MaxKeys=1)
+        return next(self._infos(page, prefix), None)
+
+    def _infos(self, page: "ListObjectsV2OutputTypeDef", prefix: str) -> Iterator[ObjectInfo]:
+        for entry in page.get("Contents", ()):
+            key = entry["Key"].removeprefix(self._full(""))
+            # A server over a file system may list what a prefix with an empty part would be without it.
+            if key and key.startswith(prefix):
+                modified_at = entry["LastModified"].astimezone(UTC)
+                yield ObjectInfo(key, entry["Size"], entry["ETag"].strip('"'), modified_at)
 
     def list_many(self, prefixes: Iterable[str]) -> Iterator[ObjectInfo]:
         return list_in_parallel(self, prefixes)

@@ -77,8 +77,8 @@ class ObjectStore(Protocol):
         directory is a `StorageError`.
         """
 
-    def probe(self, prefix: str) -> None:
-        """One small request: raises `StorageError` where `prefix` cannot be listed."""
+    def probe(self, prefix: str) -> ObjectInfo | None:
+        """One small request: some object whose key starts with `prefix`, None where there is none."""
 
     def list_many(self, prefixes: Iterable[str]) -> Iterator[ObjectInfo]:
         """`list` of each prefix in the order given, several at a time.

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from contactlake.tables.declaration import Table
@@ -57,6 +59,10 @@ class Field:
 Columns = dict[str, pa.Array]
 
 
+def _nobody(_: Table, __: Columns) -> None:
+    """Nobody is to be forgotten."""
+
+
 @dataclass(frozen=True)
 class Context:
     """What a record's columns depend on besides the record: the feed's environment, privacy, the object, the run."""
@@ -67,6 +73,8 @@ class Context:
     """What `[privacy] customer_identifiers` makes of a column of customers' identifiers."""
     media_key: str
     """The object's key within its archive."""
+    forgotten: "Callable[[Table, Columns], npt.NDArray[np.bool_] | None]" = _nobody
+    """Which rows of a table, as they were read, must not tell whose they are; None: all may."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "attributes_keep", tuple(dict.fromkeys(self.attributes_keep)))

@@ -43,7 +43,10 @@ def table_of(
     """The rows of `record_type`'s table, as far as they come from the records: not where and when they were read."""
     if "flags" not in columns:
         columns = {**columns, "flags": _flags(columns, record_type, len(texts))}
+    forgotten = context.forgotten(record_type.table, columns)
     columns = record_type.derive(columns, context)
+    if forgotten is not None:
+        columns |= {name: nulled(columns[name], forgotten) for name in record_type.table.identifying}
     columns["source_ordinal"] = pa.array(ordinals, type=pa.int32())
     columns["record_sha256"] = _hashes(texts)
     schema = arrow_schema(record_type.table)
@@ -56,6 +59,11 @@ def table_of(
         ],
         schema=pa.schema(fields),
     )
+
+
+def nulled(values: pa.Array, marks: Marks) -> pa.Array:
+    """The same values, null where `marks` says so."""
+    return values.take(pa.array(np.arange(len(values)), mask=marks))
 
 
 def _hashes(texts: Sequence[bytes]) -> pa.Array:

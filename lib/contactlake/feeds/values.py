@@ -67,9 +67,10 @@ def integer(value: Any) -> int:
     """A bigint of a JSON integer, or of a string of digits."""
     if not isinstance(value, str) or not _INTEGER.fullmatch(value):
         raise _Unreadable
-    if len(value.lstrip("-").lstrip("0")) > _BIGINT_DIGITS:
+    digits = value.lstrip("-").lstrip("0")  # Python itself refuses some thousands of digits, zeros or not
+    if len(digits) > _BIGINT_DIGITS:
         raise _Unreadable
-    number = int(value)
+    number = int(digits or "0") * (-1 if value.startswith("-") else 1)
     if number not in _BIGINT:
         raise _Unreadable
     return number

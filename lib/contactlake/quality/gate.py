@@ -22,7 +22,7 @@ _RESULT_FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": 0}
 class Limit:
     """A figure of the run as a whole that must not exceed `most`; `table` is where it is from.
 
-    Without `most` it is only recorded.
+    Without `most` it is only recorded. `told` says in words what the figure counts; never a value of a customer.
     """
 
     table: str
@@ -30,6 +30,11 @@ class Limit:
     value: float
     most: float | None
     severity: Severity
+    told: str = ""
+
+    @property
+    def is_met(self) -> bool:
+        return self.most is None or self.value <= self.most
 
     @property
     def expectation(self) -> str:
@@ -38,7 +43,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class Result:
-    """One expectation's outcome. `observed` is a figure, never a value of a customer."""
+    """One expectation's outcome. `observed` is a figure, with words to it at most; never a value of a customer."""
 
     table: str
     expectation: str
@@ -103,8 +108,8 @@ def _site(docs: Path) -> Any:
     }
 
 
-def _meta(expectation: str, severity: Severity) -> dict[str, str]:
-    return {"expectation": expectation, "severity": severity.value}
+def _meta(expectation: str, severity: Severity, told: str = "") -> dict[str, str]:
+    return {"expectation": expectation, "severity": severity.value, **({"told": told} if told else {})}
 
 
 def _table_suite(audited: Audited) -> _Suite:
@@ -156,7 +161,10 @@ def _limit_suites(limits: Sequence[Limit]) -> list[_Suite]:
             (
                 limit.severity,
                 gxe.ExpectColumnMaxToBeBetween(  # type: ignore[attr-defined]
-                    column=limit.name, min_value=0, max_value=limit.most, meta=_meta(limit.expectation, limit.severity)
+                    column=limit.name,
+                    min_value=0,
+                    max_value=limit.most,
+                    meta=_meta(limit.expectation, limit.severity, limit.told),
                 ),
             )
             for limit in own
@@ -178,5 +186,5 @@ def _result(suite: _Suite, outcome: Any) -> Result:
         expectation=meta["expectation"],
         severity=Severity(meta["severity"]),
         is_success=bool(outcome.success),
-        observed=f"{observed}",
+        observed=f"{observed}: {meta['told']}" if "told" in meta else f"{observed}",
     )

@@ -135,6 +135,11 @@ class Table:
         return tuple(column.name for column in self.columns)
 
     @property
+    def identifying(self) -> tuple[str, ...]:
+        """The columns that may tell who a customer is: identifiers, and the attributes that are kept."""
+        return tuple(column.name for column in self.columns if column.is_identifier or column.name == "attributes")
+
+    @property
     def schema_ddl(self) -> str:
         """The columns as Spark SQL DDL, as `spark.createDataFrame` and `StructType.fromDDL` read it."""
         return ", ".join(f"`{column.name}` {column.type}" for column in self.columns)

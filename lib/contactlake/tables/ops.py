@@ -22,7 +22,9 @@ RUN = Table(
     key=("run_id",),
     columns=(
         text("run_id", "The run.", required=True),
-        text("job", "ingest, reconcile, measure or daily.", required=True),
+        text(
+            "job", "ingest, reconcile, measure or daily; or the care command: forget, expire, maintain.", required=True
+        ),
         instant("as_of", "The run's clock.", required=True),
         instant("started_at", "When it began, by the host's clock.", required=True),
         instant("finished_at", "When it ended, by the host's clock.", required=True),
@@ -123,7 +125,7 @@ QUALITY_RESULT = Table(
         text("expectation", "The expectation, as `--accept` names it.", required=True),
         text("severity", "critical or warning; accepted: a critical one that --accept let pass.", required=True),
         boolean("is_success", "Whether it was met.", required=True),
-        text("observed", "The figure that was seen; for an accepted one, who accepted it. Never a customer's value."),
+        text("observed", "The figure, and what it counts; of an accepted one, who accepted it. Never a customer's."),
         instant("checked_at", "The run's as-of instant.", required=True),
     ),
 )

@@ -1,0 +1,129 @@
+"""Whole runs on a storage that fails: they end in the lake that they would have made, or tell why they did not."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+from tests.bucket_centre import BucketCentre
+from tests.centre import HOUR
+from tests.faulty_s3 import Act, Cut, Drop, FaultyS3, LoseAnswer, Meanwhile, Refuse, Stall
+from tests.records import contact, contact_object, interaction, interaction_object
+from tests.s3_server import Bucket
+
+from contactlake import cli, delta_log
+from contactlake.archive import s3_client
+from contactlake.tables.events import SYMBEE_INTERACTION
+from contactlake.tables.ops import INGEST_COUNT, INGESTED_OBJECT, RUN
+
+SLOW_DOWN, DENIED = Refuse(503, "SlowDown"), Refuse(403, "AccessDenied")
+LATER = "2025/03/05/10"
+
+
+@pytest.fixture
+def faulty(s3_bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyS3]:
+    monkeypatch.setattr(s3_client, "_ANSWER_SECONDS", 5)
+    monkeypatch.setattr(delta_log, "_PAUSES", (0.1, 0.1))
+    with FaultyS3(s3_bucket) as faulty:
+        yield faulty
+
+
+@pytest.fixture
+def centre(spark: SparkSession, tmp_path: Path, s3_bucket: Bucket, faulty: FaultyS3) -> BucketCentre:
+    for key, value in {"retry.limit": "2", "retry.throttle.limit": "2", "retry.interval": "100ms"}.items():
+        spark.conf.set(f"fs.s3a.{key}", value)
+    return BucketCentre(spark, tmp_path, s3_bucket, faulty.bucket)
+
+
+def task(number: int, **changes: Any) -> dict[str, Any]:
+    return interaction(TaskId=f"task-{number}", GatewayTaskId=f"contact-{number}", **changes)
+
+
+def first_load(centre: BucketCentre) -> None:
+    centre.arrives(
+        interaction_object(HOUR, *map(task, range(5))),
+        contact_object(HOUR, *(contact(ContactId=f"contact-{number}") for number in range(5))),
+    )
+
+
+def more(centre: BucketCentre) -> None:
+    """New rows, and some that replace others, which is a MERGE."""
+    changed = [task(number, CompletedTimestamp="2025-03-04T17:07:00Z") for number in range(2)]
+    centre.arrives(
+        interaction_object(LATER, *changed, name="changed"),
+        interaction_object(LATER, task(9), name="new"),
+        contact_object(LATER, contact(ContactId="contact-9"), name="new"),
+    )
+
+
+_STORM: tuple[tuple[str, Act, int], ...] = (
+    ("^(GET|PUT|POST|HEAD)", SLOW_DOWN, 17),
+    ("^(GET|PUT)", Refuse(500, "InternalError"), 29),
+    ("^(GET|PUT|HEAD)", Drop(), 31),
+    ("^GET", Cut(40), 37),
+    ("^GET", Cut(40, is_reset=True), 41),
+    ("^PUT", LoseAnswer(), 23),
+)
+
+
+def test_a_storm_costs_nothing_but_time(centre: BucketCentre, faulty: FaultyS3, s3_bucket: Bucket) -> None:
+    first_load(centre)
+    for pattern, act, every in _STORM:
+        faulty.add(pattern, act, times=None, every=every)
+    faulty.add("^GET .*symbee_interaction/.*parquet", Stall())
+    assert centre.run().inserted == 10
+    assert min(faulty.clear()) > 0
+    more(centre)
+    key = f"symbee/interactions/{LATER}/"
+    content = (centre.undisturbed.root / key / "new").read_bytes()
+    for pattern, act, every in _STORM:
+        faulty.add(pattern, act, times=None, every=every)
+    faulty.add(f"^GET .*/{key}new", Meanwhile(s3_bucket.name, f"{key}new", None))
+    faulty.add(f"^GET .*/{key}changed", Meanwhile(s3_bucket.name, f"{key}changed", content + content))
+    assert centre.run().objects == 2  # the one that was deleted since it was listed is left for the next
+    assert faulty.clear()[-2:] == [1, 1]
+    centre.arrives({f"{key}new": content, f"{key}changed": (centre.undisturbed.root / key / "changed").read_bytes()})
+    centre.run()
+    centre.assert_undisturbed()
+    ledger = [(row["object"], row["etag"]) for row in centre.rows(INGESTED_OBJECT)]
+    assert len(ledger) == len(set(ledger)) == 6  # of which the replaced one stands as it was listed, and as it is now
+
+
+HALFWAY: tuple[tuple[str, Act, str], ...] = (
+    (f"^GET .*/interactions/{LATER}/new", DENIED, f"/symbee/interactions/{LATER}/new: refused with AccessDenied"),
+    (f"^GET .*/interactions/{LATER}/new", Cut(7), f"/symbee/interactions/{LATER}/new broke off at byte 7"),
+    ("^PUT .*/_landing/", DENIED, "/_landing/"),
+    ("^GET .*/_landing/.*parquet", DENIED, "/_landing/"),
+    ("^PUT .*/symbee_interaction/.*parquet", DENIED, "/symbee_interaction"),
+    ("^PUT .*/silver/interaction/_delta_log/", DENIED, "/silver/interaction: refused with AccessDenied"),
+    ("^PUT .*/gold/handle_daily/_delta_log/", SLOW_DOWN, "/gold/handle_daily: refused with SlowDown"),
+    ("^PUT .*/ops/run/_delta_log/", DENIED, "/ops/run: refused with AccessDenied"),
+)
+
+
+def test_a_failure_halfway_is_exit_4_and_undone(
+    centre: BucketCentre, faulty: FaultyS3, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first_load(centre)
+    centre.run()
+    centre.undisturbed.run()
+    more(centre)
+
+    def attempt() -> int:
+        centre.run()
+        return 0
+
+    for pattern, act, named in HALFWAY:
+        faulty.add(pattern, act, times=None)
+        assert cli._guarded(attempt) == 4, pattern
+        assert faulty.clear()[0] > 0
+        said = capsys.readouterr().err.splitlines()[-1]
+        assert named in said, said
+        assert "Traceback" not in said
+    assert centre.run().objects == 3
+    centre.assert_undisturbed()
+    assert len(centre.rows(SYMBEE_INTERACTION)) == 6
+    assert sum(row["records"] for row in centre.rows(INGEST_COUNT)) == 14
+    statuses = [row["status"] for row in centre.rows(RUN, ["run_id", "status"])]
+    assert (statuses[0], statuses[-1], set(statuses[1:-1])) == ("SUCCEEDED", "SUCCEEDED", {"FAILED"})
