@@ -25,13 +25,12 @@ from pyspark import SparkConf, SparkContext
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
-from contactlake import cli, ingest, run
+from contactlake import cli, tenure
 from contactlake.archive.directory_store import DirectoryStore
 from contactlake.archive.s3_store import S3Store
 from contactlake.config import load_configuration
 from contactlake.delta_log import DeltaLog
 
-assert ingest  # the processes that are forked have it at hand
 _PATIENCE_SECONDS = 300
 
 
@@ -235,15 +234,15 @@ def _watch(at: str | None, by: int, delay: float) -> None:
         for method in ("write", "create", "upload", "delete_prefix"):
             watch(store, method, lambda self, key, *_, method=method: _place(self.uri, method, key))
 
-    step = run.Run._step
+    told = vars(tenure)["_told"]
 
     @contextmanager
-    def watched_step(self: run.Run, name: str) -> Iterator[None]:
-        with step(self, name):
+    def watched_step(record: Any, progress: Any, name: str) -> Iterator[None]:
+        with told(record, progress, name):
             pass_by(f"step: {name}")
             yield
 
-    setattr(run.Run, "_step", watched_step)  # noqa: B010 - a method is put in another's place
+    vars(tenure)["_told"] = watched_step
 
 
 def _place(uri: str, method: str, key: str) -> str | None:

@@ -123,11 +123,18 @@ def _progress() -> Iterator[Progress]:
         yield lambda step: status.update(step)
 
 
+@contextmanager
+def _at_work() -> Iterator[Progress]:
+    """Around what holds the lake: its progress is shown, and it ends at once when it is told to."""
+    with interruption.heeded(), interruption.when_interrupted(end_engine), _progress() as progress:
+        yield progress
+
+
 def _run(job: str, arguments: argparse.Namespace) -> int:
     request = _request(job, arguments)
     configuration = load_configuration(arguments.config)
     prepare(configuration)
-    with interruption.heeded(), interruption.when_interrupted(end_engine), _progress() as progress:
+    with _at_work() as progress:
         summary = run_job(configuration, request, progress)
     if summary.failed_expectations:
         print(GateFailed(tuple(summary.failed_expectations)), file=sys.stderr)
@@ -259,7 +266,7 @@ def _care(arguments: argparse.Namespace) -> int:
     customers = customers_named(arguments.customer, arguments.file) if arguments.command == "forget" else []
     configuration = load_configuration(arguments.config)
     prepare(configuration)
-    with _progress() as progress:
+    with _at_work() as progress:
         match arguments.command:
             case "forget":
                 summary = forget(configuration, customers, progress)

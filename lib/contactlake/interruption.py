@@ -62,7 +62,7 @@ def _end(number: int, frame: FrameType | None) -> Any:
     ending.start()
     ending.join(_PATIENCE_SECONDS)
     name = signal.Signals(number).name
-    os.write(2, f"ended by {name}; the next run undoes what this one has written and does it again\n".encode())
+    os.write(2, f"ended by {name}; the next run undoes what this one has not completed\n".encode())
     os._exit(128 + number)
 
 
