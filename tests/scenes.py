@@ -194,7 +194,6 @@ class Scene:
             ]
             if table is not RUN:
                 facts[table.path] = self.centre.rows(table, columns)
-        facts["what is laid down"] = self.laid_down()
         facts[RUN.path] = [
             (row["job"], row["status"], _plain(row["as_of"]), row["dates"], dict(row["newest_arrivals"]), summary)
             for row in self.centre.reader().lake.read_rows(RUN, RUN.column_names).sort_by("run_id").to_pylist()

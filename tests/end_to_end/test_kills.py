@@ -70,6 +70,7 @@ def complete(scene: Scene) -> None:
     ended = scene.run()
     assert ended.code == 0, ended.log
     assert scene.facts() == scene.undisturbed
+    assert scene.laid_down() == []
 
 
 @pytest.mark.timeout(1800)
