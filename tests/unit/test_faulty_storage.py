@@ -138,9 +138,9 @@ class TestATable:
     @pytest.mark.parametrize("act", [*_PASSING, LoseAnswer(), Refuse(409, "ConditionalRequestConflict")], ids=repr)
     def test_is_written_to_once(self, store: ObjectStore, faulty: FaultyS3, act: Act) -> None:
         log = table(store)
-        for version, commit in enumerate((lambda: log.commit([], log.files(), 1), lambda: log.restore(0, 2)), start=1):
+        for version in (1, 2):
             faulty.add("^PUT .*_delta_log/", act)
-            assert commit() == version
+            assert (log.commit([], log.files(), 1) if version == 1 else log.restore(0, 2)) == version
             assert (log.refresh(), log.last_transaction()) == (version, version)
             assert faulty.clear() == [1]
 
