@@ -94,7 +94,7 @@ class Landing:
     """Events that are dated before are left out: they have expired."""
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Reads the objects that `batches` name (entry, key, size, arrival_at, modified_at); yields `MANIFEST`."""
+        """Reads the objects that `batches` name (the parameters of `_Writer.read_object`); yields `MANIFEST`."""
         writer = _Writer(self)
         for batch in batches:
             for row in batch.to_pylist():
@@ -117,11 +117,11 @@ class _Writer:
         self._files: list[dict[str, object]] = []
 
     def read_object(
-        self, entry: int, key: str, size: int, arrival_at: datetime, modified_at: datetime
+        self, entry: int, key: str, size: int, etag: str, arrival_at: datetime, modified_at: datetime
     ) -> list[dict[str, object]]:
         """One object's part of the manifest."""
         try:
-            counts = self._read(self._landing.entries[entry], key, size, arrival_at, modified_at)
+            counts = self._read(self._landing.entries[entry], key, size, etag, arrival_at, modified_at)
         except ObjectVanished as fault:
             return [{"entry": entry, "key": key, "status": "VANISHED", "detail": str(fault)}]
         except StorageError as fault:
@@ -153,20 +153,28 @@ class _Writer:
             )
         return rows
 
-    def _read(self, source: Entry, key: str, size: int, arrival_at: datetime, modified_at: datetime) -> "_Counts":
-        """Collects one object's records. The store raises its errors before the first of them, or not at all."""
+    def _read(
+        self, source: Entry, key: str, size: int, etag: str, arrival_at: datetime, modified_at: datetime
+    ) -> "_Counts":
+        """Collects the records of the object that was listed with `etag`, which is what the ledger will say.
+
+        The store raises its errors before the first of them, or not at all.
+        """
         landing = self._landing
         privacy = landing.privacy
         context = Context(source.environment, privacy.attributes_keep, privacy.column, key, privacy.forgotten)
         counts: _Counts = defaultdict(lambda: [0, 0])
         try:
-            with source.store.open(key) as stream, open_text(stream, key, landing.max_decompressed_bytes) as text:
+            with (
+                source.store.open(key, etag) as stream,
+                open_text(stream, key, landing.max_decompressed_bytes) as text,
+            ):
                 for decoded in decode_text(text, feed_named(source.feed), context):
                     self._add_rows(source.store.uri_of(key), modified_at, decoded)
                     self._add_quarantined(source, key, arrival_at, decoded.quarantined)
                     _count(decoded, counts)
         except UnreadableObject as fault:
-            unreadable = _unreadable(source.store, key, size, fault)
+            unreadable = _unreadable(source.store, key, size, etag, fault)
             self._add_quarantined(source, key, arrival_at, [unreadable])
             counts[UNKNOWN_TYPE] = [1, 1]
         return counts
@@ -273,10 +281,10 @@ def _count(decoded: Decoded, counts: _Counts) -> None:
         entry[1] += 1
 
 
-def _unreadable(store: ObjectStore, key: str, size: int, fault: UnreadableObject) -> Quarantined:
+def _unreadable(store: ObjectStore, key: str, size: int, etag: str, fault: UnreadableObject) -> Quarantined:
     """The object as one refused record; its hash is of its bytes as they are stored."""
     digest = hashlib.sha256()
-    with store.open(key) as stream:
+    with store.open(key, etag) as stream:
         while chunk := stream.read(1 << 20):
             digest.update(chunk)
     return Quarantined(-1, None, "UNREADABLE_OBJECT", fault.detail, b"", digest.hexdigest(), size)

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from tests.centre import Centre, assert_same_lake
 
-import contactlake.run as run_module
 from contactlake.feeds import FEEDS
 from contactlake.synthesize.stretch import USUAL_INTERACTIONS
 from contactlake.synthesize.synthesis import synthesize
@@ -24,13 +23,13 @@ FIRST, DAYS = date(2025, 3, 8), 2  # clocks go forward in Chicago in the second 
 BEGIN, END = datetime(2025, 3, 11, tzinfo=UTC), datetime(2025, 3, 16, tzinfo=UTC)
 AT_ONCE = "at-once"
 FAILING = (
-    "find_change",
-    "write_change",
-    "write_accounts",
-    "write_conformed",
-    "judge_and_report",
-    "publish",
-    "write_run",
+    "contactlake.run.find_change",
+    "contactlake.run.write_change",
+    "contactlake.run.write_accounts",
+    "contactlake.run.write_conformed",
+    "contactlake.run.judge_and_report",
+    "contactlake.run.publish",
+    "contactlake.tenure.write_run",
 )
 """What is done in between the writes of a run."""
 
@@ -100,7 +99,7 @@ class Growing:
             raise RuntimeError(name)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(run_module, name, fail)
+            patch.setattr(name, fail)
             try:
                 self.run(job)
             except RuntimeError as fault:

@@ -15,7 +15,7 @@ from tests.s3_server import Bucket
 from contactlake import cli, delta_log
 from contactlake.archive import s3_client
 from contactlake.tables.events import SYMBEE_INTERACTION
-from contactlake.tables.ops import INGEST_COUNT, INGESTED_OBJECT, RUN
+from contactlake.tables.ops import INGEST_COUNT, RUN
 
 SLOW_DOWN, DENIED = Refuse(503, "SlowDown"), Refuse(403, "AccessDenied")
 LATER = "2025/03/05/10"
@@ -52,7 +52,8 @@ def more(centre: BucketCentre) -> None:
     changed = [task(number, CompletedTimestamp="2025-03-04T17:07:00Z") for number in range(2)]
     centre.arrives(
         interaction_object(LATER, *changed, name="changed"),
-        interaction_object(LATER, task(9), name="new"),
+        interaction_object(LATER, task(8), name="replaced"),
+        interaction_object(LATER, task(9), name="deleted"),
         contact_object(LATER, contact(ContactId="contact-9"), name="new"),
     )
 
@@ -76,23 +77,27 @@ def test_a_storm_costs_nothing_but_time(centre: BucketCentre, faulty: FaultyS3, 
     assert min(faulty.clear()) > 0
     more(centre)
     key = f"symbee/interactions/{LATER}/"
-    content = (centre.undisturbed.root / key / "new").read_bytes()
+    replaced, deleted = ((centre.undisturbed.root / key / name).read_bytes() for name in ("replaced", "deleted"))
+    faulty.add(f"^GET .*/{key}replaced", Meanwhile(s3_bucket.name, f"{key}replaced", replaced + replaced))
+    faulty.add(f"^GET .*/{key}deleted", Meanwhile(s3_bucket.name, f"{key}deleted", None))
     for pattern, act, every in _STORM:
         faulty.add(pattern, act, times=None, every=every)
-    faulty.add(f"^GET .*/{key}new", Meanwhile(s3_bucket.name, f"{key}new", None))
-    faulty.add(f"^GET .*/{key}changed", Meanwhile(s3_bucket.name, f"{key}changed", content + content))
-    assert centre.run().objects == 2  # the one that was deleted since it was listed is left for the next
-    assert faulty.clear()[-2:] == [1, 1]
-    centre.arrives({f"{key}new": content, f"{key}changed": (centre.undisturbed.root / key / "changed").read_bytes()})
-    centre.run()
+    summary = centre.run()  # what was deleted or replaced since it was listed is left for the next run
+    assert (summary.objects, summary.inserted, summary.updated) == (2, 1, 2)
+    assert faulty.clear()[:2] == [1, 1]
+    centre.arrives({f"{key}replaced": replaced, f"{key}deleted": deleted})
+    summary = centre.run()
+    assert (summary.objects, summary.inserted, summary.duplicate) == (2, 2, 0)
     centre.assert_undisturbed()
-    ledger = [(row["object"], row["etag"]) for row in centre.rows(INGESTED_OBJECT)]
-    assert len(ledger) == len(set(ledger)) == 6  # of which the replaced one stands as it was listed, and as it is now
 
 
 HALFWAY: tuple[tuple[str, Act, str], ...] = (
-    (f"^GET .*/interactions/{LATER}/new", DENIED, f"/symbee/interactions/{LATER}/new: refused with AccessDenied"),
-    (f"^GET .*/interactions/{LATER}/new", Cut(7), f"/symbee/interactions/{LATER}/new broke off at byte 7"),
+    (
+        f"^GET .*/interactions/{LATER}/replaced",
+        DENIED,
+        f"/symbee/interactions/{LATER}/replaced: refused with AccessDenied",
+    ),
+    (f"^GET .*/interactions/{LATER}/replaced", Cut(7), f"/symbee/interactions/{LATER}/replaced broke off at byte 7"),
     ("^PUT .*/_landing/", DENIED, "/_landing/"),
     ("^GET .*/_landing/.*parquet", DENIED, "/_landing/"),
     ("^PUT .*/symbee_interaction/.*parquet", DENIED, "/symbee_interaction"),
@@ -121,9 +126,9 @@ def test_a_failure_halfway_is_exit_4_and_undone(
         said = capsys.readouterr().err.splitlines()[-1]
         assert named in said, said
         assert "Traceback" not in said
-    assert centre.run().objects == 3
+    assert centre.run().objects == 4
     centre.assert_undisturbed()
-    assert len(centre.rows(SYMBEE_INTERACTION)) == 6
-    assert sum(row["records"] for row in centre.rows(INGEST_COUNT)) == 14
+    assert len(centre.rows(SYMBEE_INTERACTION)) == 7
+    assert sum(row["records"] for row in centre.rows(INGEST_COUNT)) == 15
     statuses = [row["status"] for row in centre.rows(RUN, ["run_id", "status"])]
     assert (statuses[0], statuses[-1], set(statuses[1:-1])) == ("SUCCEEDED", "SUCCEEDED", {"FAILED"})

@@ -1,7 +1,6 @@
 """What the driver's two S3 clients make of a server that refuses, breaks off or is silent: done after all, or told."""
 
 from collections.abc import Iterator
-from functools import partial
 
 import pyarrow as pa
 import pytest
@@ -139,10 +138,9 @@ class TestATable:
     @pytest.mark.parametrize("act", [*_PASSING, LoseAnswer(), Refuse(409, "ConditionalRequestConflict")], ids=repr)
     def test_is_written_to_once(self, store: ObjectStore, faulty: FaultyS3, act: Act) -> None:
         log = table(store)
-        commits = (partial(log.commit, [], log.files(), 1), partial(log.restore, 0, 2))
-        for version, commit in enumerate(commits, start=1):
+        for version in (1, 2):
             faulty.add("^PUT .*_delta_log/", act)
-            assert commit() == version
+            assert (log.commit([], log.files(), 1) if version == 1 else log.restore(0, 2)) == version
             assert (log.refresh(), log.last_transaction()) == (version, version)
             assert faulty.clear() == [1]
 

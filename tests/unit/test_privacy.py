@@ -214,6 +214,7 @@ def land(
             "entry": FEEDS.index(feed or FEED_OF.get(key, "symbee_transcript")),
             "key": key,
             "size": info.size if (info := archive.head(key)) else 0,
+            "etag": info.etag if info else "none",
             "arrival_at": NOW,
             "modified_at": NOW,
         }

@@ -144,6 +144,15 @@ class TestObjects:
         assert start + rest == content
         assert store.read("big") == content
 
+    def test_are_read_only_as_they_were_listed(self, store: ObjectStore) -> None:
+        store.write("a", b"old")
+        (listed,) = store.list("a")
+        with store.open("a", listed.etag) as stream:
+            assert stream.read() == b"old"
+        store.write("a", b"newer")
+        with pytest.raises(ObjectVanished):
+            store.open("a", listed.etag)
+
     def test_may_be_empty(self, store: ObjectStore) -> None:
         store.write("empty", b"")
 

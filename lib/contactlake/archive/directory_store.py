@@ -98,8 +98,9 @@ class DirectoryStore:
     def list_many(self, prefixes: Iterable[str]) -> Iterator[ObjectInfo]:
         return list_in_parallel(self, prefixes)
 
-    def open(self, key: str) -> BinaryIO:
-        if self.head(key) is None:
+    def open(self, key: str, etag: str | None = None) -> BinaryIO:
+        found = self.head(key)
+        if found is None or etag not in (None, found.etag):
             raise ObjectVanished(self.uri_of(key))
         with _refusals(self.uri_of(key)):
             try:

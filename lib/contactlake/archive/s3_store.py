@@ -73,8 +73,8 @@ class S3Store:
     def list_many(self, prefixes: Iterable[str]) -> Iterator[ObjectInfo]:
         return list_in_parallel(self, prefixes)
 
-    def open(self, key: str) -> BinaryIO:
-        return io.BufferedReader(_Body(self, key), _BUFFER_BYTES)
+    def open(self, key: str, etag: str | None = None) -> BinaryIO:
+        return io.BufferedReader(_Body(self, key, etag), _BUFFER_BYTES)
 
     def read(self, key: str) -> bytes:
         with self.open(key) as stream:
@@ -162,6 +162,8 @@ class S3Store:
             try:
                 if etag is None:
                     return self._client.get_object(Bucket=self.bucket, Key=full)
+                if not offset:
+                    return self._client.get_object(Bucket=self.bucket, Key=full, IfMatch=etag)
                 return self._client.get_object(Bucket=self.bucket, Key=full, Range=f"bytes={offset}-", IfMatch=etag)
             except ClientError as error:
                 if code_of(error) in _ABSENT or status_of(error) == 412:
@@ -187,10 +189,10 @@ class S3Store:
 class _Body(io.RawIOBase):
     """The bytes of one object; a connection that breaks is made anew where it broke, on the same version."""
 
-    def __init__(self, store: S3Store, key: str) -> None:
+    def __init__(self, store: S3Store, key: str, etag: str | None) -> None:
         self._store, self._key = store, key
         self._body: StreamingBody | None = None
-        answer = store.get(key, 0, None)
+        answer = store.get(key, 0, etag and f'"{etag}"')
         self._etag, self._size, self._offset = answer["ETag"], answer["ContentLength"], 0
         self._body = answer["Body"]
 

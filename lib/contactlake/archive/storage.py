@@ -45,7 +45,7 @@ class ObjectInfo:
 
 
 class ObjectVanished(StorageError):
-    """The object is not there (any more), or was replaced while it was read."""
+    """The object is not there (any more), or was replaced since it was listed or while it was read."""
 
     def __init__(self, uri: str) -> None:
         super().__init__(f"{uri} is not there any more", "run again: the next listing shows what there is")
@@ -86,8 +86,10 @@ class ObjectStore(Protocol):
         An object under two of the prefixes comes twice.
         """
 
-    def open(self, key: str) -> BinaryIO:
-        """A stream of the object's bytes, to be closed. Raises `ObjectVanished`, here or while it is read.
+    def open(self, key: str, etag: str | None = None) -> BinaryIO:
+        """A stream of the object's bytes, of the version `etag` alone if given, to be closed.
+
+        Raises `ObjectVanished`, here or while it is read.
 
         It ends where the object ends: a broken connection is a `StorageError`, never an early end.
         """
