@@ -110,15 +110,18 @@ def hold_lake(
         lake = Lake(spark, root, configuration.lake.timezone, lease.number, lease.check)
         with _told(record, progress, "open the lake"):
             lake.check_marker()
-            last = last_complete_run(lake)
-            is_orderly = is_succession(last, lease)
+            tenure = Tenure(
+                lake, lease, record, last_complete_run(lake), read_suppressed(root), read_expiry(root), progress
+            )
+            check(tenure)
+            is_orderly = is_succession(tenure.last, lease)
             if not is_orderly:  # who held the lake before may be asleep: from now on that run cannot complete any more
                 lake.fence(RUN)
-                last = last_complete_run(lake)
+                tenure.last = last_complete_run(lake)
+                check(tenure)
+            last = tenure.last
             if as_of is None and last is None:
                 raise _no_lake(root)
-            tenure = Tenure(lake, lease, record, last, read_suppressed(root), read_expiry(root), progress)
-            check(tenure)
             if last is not None:
                 record.as_of = as_of or last.as_of
                 record.newest_arrivals = dict(last.newest_arrivals)
