@@ -107,7 +107,9 @@ def delta(examination: Examination) -> Iterator[Finding]:
     version = _property(session, "io.delta.package", "VERSION") or "of unknown version"
     try:
         with _place(examination) as place:
-            probe = Lake(session, examination.store(place), "UTC", 1)
+            store = examination.store(place)
+            store.write("probe", b"")  # makes the directory
+            probe = Lake(session, store, "UTC", 1)
             probe.create(_PROBE)
             probe.append_rows(_PROBE, [{"id": 1, "number": 10}, {"id": 2, "number": 20}])
             probe.merge(_PROBE, session.createDataFrame([(2, 21), (3, 30)], "id bigint, number bigint"))
