@@ -194,10 +194,13 @@ class Scene:
             ]
             if table is not RUN:
                 facts[table.path] = self.centre.rows(table, columns)
-        facts[RUN.path] = [
+        facts[RUN.path] = self.complete_runs()
+        return facts
+
+    def complete_runs(self) -> list[Any]:
+        return [
             (row["job"], row["status"], _plain(row["as_of"]), row["dates"], dict(row["newest_arrivals"]), summary)
             for row in self.centre.reader().lake.read_rows(RUN, RUN.column_names).sort_by("run_id").to_pylist()
             if row["status"] in COMPLETE
             for summary in [{**json.loads(row["summary"]), "run_id": None}]
         ]
-        return facts

@@ -21,6 +21,7 @@ from contactlake.archive.storage import ObjectStore, open_store
 from contactlake.config import load_configuration
 from contactlake.published import open_published
 from contactlake.tables.gold import GOLD_TABLES, HANDLE_DAILY
+from contactlake.tables.ops import RUN
 
 SURVIVED = "kills survived"
 _AT_POINTS = 8
@@ -34,6 +35,7 @@ _WHILE_MERGING = ("before commit silver/connect_contact", "after commit silver/c
 def chosen(points: Sequence[str], number: int) -> list[str]:
     """Each step, and of the other points so many that lie apart, in the order in which a run comes by."""
     known = list(dict.fromkeys(points))
+    known = known[: known.index("after commit ops/run")]  # then the run is complete
     # Making tables is over after the first run of a chain, whatever becomes of it.
     others = [point for point in known if not point.startswith("step: ") and " create " not in point]
     picked = {others[round(index * (len(others) - 1) / (number - 1))] for index in range(number)}
@@ -50,17 +52,18 @@ def kill_at(scene: Scene, points: Sequence[str]) -> int:
 
 def kill_at_random(scene: Scene) -> int:
     """Kills some time after a random point. A run that was faster has completed the lake: then anew from before."""
+    complete_runs = scene.undisturbed[RUN.path]
     seed = random.randrange(1_000_000)
     print(f"seed {seed}")
     dice = random.Random(seed)
     kills = 0
     for _ in range(_AT_RANDOM):
         ended = scene.run(dice.choice(scene.points), delay=dice.uniform(0.001, 0.6))
-        if ended.code == -signal.SIGKILL:
-            kills += 1
+        assert ended.code in (0, -signal.SIGKILL), (seed, ended.log)
+        kills += ended.code == -signal.SIGKILL
+        if scene.leases():
             scene.expire()
-        else:
-            assert ended.code == 0, (seed, ended.log)
+        if scene.complete_runs() == complete_runs:
             assert scene.facts() == scene.undisturbed, seed
             scene.begin()
     return kills
