@@ -127,7 +127,7 @@ DOINGS: dict[str, Callable[[Growing], object]] = {
 
 @pytest.mark.timeout(1800)  # some twenty runs
 @settings(
-    max_examples=3,
+    max_examples=2,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # to shrink a failure would take hours
     suppress_health_check=list(HealthCheck),
