@@ -20,7 +20,7 @@ class Command:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK", "PYSPARK"))}
         self._process = subprocess.Popen(
             [str(Path(sys.executable).with_name("contactlake")), "daily", "--config", str(config), "--as-of", as_of],
-            env={**inherited, "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1"},
+            env={**inherited, "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
