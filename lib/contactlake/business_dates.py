@@ -8,18 +8,30 @@ _MARGIN = timedelta(hours=3)
 """Where midnight occurs twice or not at all, a date's instants may lie this far around the ordinary ones."""
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+"""As far as a datetime goes."""
+
+
 def date_start(day: date, timezone: str) -> datetime:
-    """The first instant of `day` in `timezone`, UTC."""
-    return datetime.combine(day, time(), tzinfo=ZoneInfo(timezone)).astimezone(UTC)
+    """The first instant of `day` in `timezone`, UTC; no further than a datetime goes."""
+    try:
+        return datetime.combine(day, time(), tzinfo=ZoneInfo(timezone)).astimezone(UTC)
+    except OverflowError:
+        return EARLIEST if day.year == 1 else LATEST
+
+
+def date_end(day: date, timezone: str) -> datetime:
+    """The first instant after `day` in `timezone`, UTC; no further than a datetime goes."""
+    return date_start(day + timedelta(days=1), timezone) if day < date.max else LATEST
 
 
 def date_of(instant: datetime, timezone: str) -> date:
-    """The date of `instant` in `timezone`."""
-    return instant.astimezone(ZoneInfo(timezone)).date()
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    """The date of `instant` in `timezone`, of the years 1 to 9999."""
+    try:
+        return instant.astimezone(ZoneInfo(timezone)).date()
+    except OverflowError:
+        return date.min if instant.year == 1 else date.max
 
 
 def instant_of(microseconds: int) -> datetime:
@@ -37,14 +49,11 @@ def shifted(instant: datetime, by: timedelta) -> datetime:
     try:
         return instant + by
     except OverflowError:
-        return _FIRST if by < timedelta() else _LAST
+        return EARLIEST if by < timedelta() else LATEST
 
 
 def _roughly(day: date, timezone: str, by: timedelta) -> datetime:
-    try:
-        return shifted(date_start(day, timezone), by)
-    except OverflowError:  # east of Greenwich, the calendar's first date begins before it
-        return _FIRST
+    return shifted(date_start(day, timezone), by)
 
 
 def spans(dates: Iterable[date], timezone: str) -> list[tuple[datetime, datetime]]:

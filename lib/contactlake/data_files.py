@@ -116,7 +116,9 @@ class DataWriter:
     def _dates(self, values: pa.ChunkedArray) -> pa.ChunkedArray:
         if pa.types.is_date(values.type):
             return values
-        return pc.local_timestamp(values.cast(pa.timestamp("us", self.timezone))).cast(pa.date32())
+        days = pc.local_timestamp(values.cast(pa.timestamp("us", self.timezone))).cast(pa.date32())
+        days = pc.max_element_wise(days, pa.scalar(date.min), skip_nulls=False)
+        return pc.min_element_wise(days, pa.scalar(date.max), skip_nulls=False)
 
 
 SIFTED = pa.schema([pa.field("sifted", pa.string()), *MANIFEST])

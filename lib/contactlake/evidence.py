@@ -11,7 +11,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from contactlake.business_dates import instant_of, spans
+from contactlake.business_dates import instant_of, shifted, spans
 from contactlake.conform.agent_time import IS_LOGIN
 from contactlake.conform.interactions import media_key
 from contactlake.conform.symbee import symbee_environment
@@ -240,7 +240,7 @@ def _sessions(
     (row,) = wanted.agg(F.unix_micros(F.min("since")).alias("since")).collect()
     onwards = [] if row["since"] is None else [(instant_of(row["since"]), None)]
     around = timedelta(minutes=heartbeat_timeout_minutes)
-    in_session = [(start - around, end + around) for start, end in spans(dates, timezone)]
+    in_session = [(shifted(start, -around), shifted(end, around)) for start, end in spans(dates, timezone)]
     events = lake.read(SYMBEE_AGENT_EVENT, around=Around(("current_state_at",), onwards))
     usage = lake.read(SYMBEE_USER_USAGE, around=Around(("usage_entry_at",), [*onwards, *in_session]))
     sessions = wanted.select(

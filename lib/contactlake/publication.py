@@ -15,11 +15,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.archive.storage import ObjectStore
-from contactlake.business_dates import date_start, spans
+from contactlake.business_dates import date_end, shifted, spans
 from contactlake.concurrency import concurrently
 from contactlake.conform.agent_time import SESSION, session_events
 from contactlake.conform.interactions import handle_ms
-from contactlake.conform.symbee import business_date
+from contactlake.conform.symbee import business_date, is_one_of
 from contactlake.conforming import Told
 from contactlake.errors import ConfigurationError
 from contactlake.evidence import Evidence
@@ -125,7 +125,7 @@ def _dated(lake: Lake, table: Table, dates: Sequence[date], timezone: str) -> Da
         return lake.read_pinned(table, dates)
     around = Around((table.dated_by,), spans(dates, timezone))
     rows = lake.read_pinned(table, around=around).withColumn(BUSINESS_DATE, business_date(table.dated_by, timezone))
-    return rows.where(F.col(BUSINESS_DATE).isin(list(dates)))
+    return rows.where(is_one_of(F.col(BUSINESS_DATE), dates))
 
 
 def candidates(
@@ -245,7 +245,7 @@ def _missing(lake: Lake, found: Candidates, rows: Sequence[Mapping[str, Any]], r
         for day, kinds in statuses.items()
         if not kinds["AWAITING"]
         and kinds["MISSING"] + kinds["MATCHED"]
-        and date_start(day + timedelta(days=1), rules.timezone) + timedelta(hours=rules.grace_hours) <= rules.as_of
+        and shifted(date_end(day, rules.timezone), timedelta(hours=rules.grace_hours)) <= rules.as_of
     ]
     reconciled = found.conformed[RECONCILIATION]
     contactless = reconciled.where(

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from contactlake.business_dates import describe
 from contactlake.config import Configuration
+from contactlake.conform.symbee import is_one_of
 from contactlake.errors import ConfigurationError, StorageError
 from contactlake.grids import average_clock, new_grid, print_drawn, share
 from contactlake.history import PastRun
@@ -100,7 +101,7 @@ def read(lake: Published, first: date | None, last: date | None) -> Figures:
             raise ConfigurationError(
                 f"--from {first} --to {last}: nothing is published there", f"the lake has {describe(published)}"
             )
-    wanted = F.col("business_date").isin(dates)
+    wanted = is_one_of(F.col("business_date"), dates)
     return Figures(
         run=lake.run,
         dates=dates,

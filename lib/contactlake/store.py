@@ -24,9 +24,9 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that the Spark w
 from pyspark.sql.types import StructType
 
 from contactlake.archive.storage import ObjectStore
-from contactlake.business_dates import date_of
+from contactlake.business_dates import EARLIEST, LATEST, date_of
 from contactlake.concurrency import concurrently
-from contactlake.conform.symbee import business_date
+from contactlake.conform.symbee import business_date, is_one_of
 from contactlake.data_files import (
     MANIFEST_DDL,
     REWRITTEN_DDL,
@@ -243,7 +243,7 @@ class Lake:
         rows = self.in_few_tasks(self._of_files(table, log, files, version))
         if around is not None:
             rows = rows.where(around.condition())
-        return rows if dates is None or not table.partition_by else rows.where(F.col(BUSINESS_DATE).isin(list(dates)))
+        return rows if dates is None or not table.partition_by else rows.where(is_one_of(F.col(BUSINESS_DATE), dates))
 
     def read_pinned(self, table: Table, dates: Sequence[date] | None = None, around: Around | None = None) -> DataFrame:
         """The table's rows as they are now, whatever is written to it before the frame is used."""
@@ -387,7 +387,7 @@ class Lake:
         log = self._writable(table)
         day = self._day(table)
         old = self._files_of(table, log.files(), dates)
-        rows = rows.select(*table.column_names).where(day.isin(list(dates)))
+        rows = rows.select(*table.column_names).where(is_one_of(day, dates))
         if not old:
             added = self._lay_down(table, rows)
             self._commit(table, log, added, [])
@@ -399,10 +399,10 @@ class Lake:
             return []
         old = self._files_of(table, old, changed)
         number = sum(after[day][0] for day in changed if day in after)
-        rows = rows.where(day.isin(changed))
+        rows = rows.where(is_one_of(day, changed))
         kept = sum(file.rows or 0 for file in old) - sum(before[day][0] for day in changed if day in before)
         if not table.partition_by and (kept or any(file.rows is None for file in old)):
-            others = self._of_files(table, log, old, log.version).where(~day.isin(changed) | day.isNull())
+            others = self._of_files(table, log, old, log.version).where(~is_one_of(day, changed) | day.isNull())
             rows, number = rows.unionByName(others), number + kept
         self._commit(table, log, self._lay_down(table, rows, number), old)
         return changed
@@ -438,7 +438,7 @@ class Lake:
         }
         day = self._day(table)
         sides = [
-            rows.where(day.isin(list(dates)))
+            rows.where(is_one_of(day, dates))
             .withColumns(entries)
             .select(F.lit(is_new).alias("is_new"), day.alias("day"), digest(compared).alias("digest"))
             for is_new, rows in ((False, old), (True, new))
@@ -758,9 +758,13 @@ def _span(day: date, timezone: str) -> tuple[datetime, datetime]:
     zone = ZoneInfo(timezone)
 
     def midnights(day: date) -> list[datetime]:
-        return [datetime.combine(day, time(fold=fold), tzinfo=zone).astimezone(UTC) for fold in (0, 1)]
+        try:
+            return [datetime.combine(day, time(fold=fold), tzinfo=zone).astimezone(UTC) for fold in (0, 1)]
+        except OverflowError:  # at either end of the calendar
+            return [EARLIEST if day.year == 1 else LATEST]
 
-    return min(midnights(day)), max(midnights(day + timedelta(days=1)))
+    following = midnights(day + timedelta(days=1)) if day < date.max else [LATEST]
+    return min(midnights(day)), max(following)
 
 
 def _is_below(file: NamedFile) -> bool:

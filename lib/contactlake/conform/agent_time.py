@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.conform.contacts import milliseconds_between
-from contactlake.conform.symbee import date_begins, symbee_environment
+from contactlake.conform.symbee import business_date, date_begins, symbee_environment
 from contactlake.tables.conformed import AGENT_SESSION, AGENT_STATE, FOCUS_INTERVAL
 
 SESSION = ("environment", "agent", "session_id")
@@ -208,7 +208,7 @@ def cut(rows: DataFrame, timezone: str) -> DataFrame:
 
     A date begins at its first instant, where midnight occurs twice or not at all.
     """
-    first, last = (F.to_date(F.from_utc_timestamp(name, timezone)) for name in ("started_at", "ended_at"))
+    first, last = (business_date(name, timezone) for name in ("started_at", "ended_at"))
     pieces = rows.withColumn("day", F.explode(F.sequence(first, F.greatest(first, last))))
     return (
         pieces.withColumns(

@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.conform.contacts import milliseconds_between
-from contactlake.conform.symbee import business_date
+from contactlake.conform.symbee import business_date, is_one_of
 from contactlake.kpi.conformed import QUARTER_SECONDS, Conformed, Kpi, dimension, quarter_of, total, totals, with_ratios
 from contactlake.tables.conformed import IS_UNAVAILABLE
 from contactlake.tables.gold import AGENT_DAILY, AGENT_INTERVAL, AGENT_UNAVAILABLE_DAILY
@@ -40,7 +40,7 @@ def _times(pieces: DataFrame, *more: str) -> DataFrame:
 
 def _timeouts(conformed: Conformed, *more: Column) -> DataFrame:
     day = business_date("at", conformed.timezone)
-    return conformed.timeouts.where(day.isin(list(conformed.dates))).select(
+    return conformed.timeouts.where(is_one_of(day, conformed.dates)).select(
         day.alias("business_date"),
         F.lit("symbee").alias("source"),
         "environment",
@@ -110,7 +110,7 @@ def _agent_unavailable_daily(conformed: Conformed) -> DataFrame:
         "business_date", *_DIMENSIONS, "reason", F.col("duration_ms").alias("unavailable_ms")
     )
     day = business_date("started_at", conformed.timezone)
-    begun = conformed.intervals.where(IS_UNAVAILABLE).where(day.isin(list(conformed.dates)))
+    begun = conformed.intervals.where(IS_UNAVAILABLE).where(is_one_of(day, conformed.dates))
     rows = _union(
         pieces, begun.select(day.alias("business_date"), *_DIMENSIONS, "reason", F.lit(1).alias("occurrences"))
     )

@@ -10,7 +10,7 @@ from datetime import date
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
-from contactlake.conform.symbee import date_begins, symbee_environment
+from contactlake.conform.symbee import business_date, date_begins, is_one_of, symbee_environment
 from contactlake.kpi.conformed import Conformed, Kpi, dimension
 from contactlake.tables.gold import USER_USAGE_DAILY
 
@@ -50,12 +50,12 @@ def user_usage_daily(
     usage: DataFrame, dates: Sequence[date], timezone: str, heartbeat_timeout_minutes: int
 ) -> DataFrame:
     """The table's rows of `dates`; `usage` (silver/symbee_user_usage) holds all that is in session on them."""
-    first, last = (F.to_date(F.from_utc_timestamp(name, timezone)) for name in ("started_at", "ended_at"))
+    first, last = (business_date(name, timezone) for name in ("started_at", "ended_at"))
     begins = date_begins(F.col("business_date"), timezone)
     dated = (
         usage_sessions(usage, heartbeat_timeout_minutes)
         .withColumn("business_date", F.explode(F.sequence(first, last)))
-        .where(F.col("business_date").isin(list(dates)))
+        .where(is_one_of(F.col("business_date"), dates))
         .withColumn("started_at", F.greatest("started_at", begins))
     )
     counted = dated.groupBy("business_date", *_PRODUCT).agg(

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from contactlake.conform.agent_time import SESSION
 from contactlake.conform.contacts import milliseconds_between
 from contactlake.conform.interactions import media_key
-from contactlake.conform.symbee import business_date, date_begins, symbee_environment
+from contactlake.conform.symbee import business_date, date_begins, is_one_of, symbee_environment
 
 OVERLAPPING_STATES = "intervals_of_a_session_that_overlap"
 OVERLONG_DAYS = "sessions_longer_than_their_date"
@@ -58,7 +58,7 @@ def state_differences(
         "previous_state_ms",
     )
     day = business_date("ended_at", timezone)
-    both = intervals.join(reported, [*SESSION, "ended_at", "state"]).where(day.isin(list(dates)))
+    both = intervals.join(reported, [*SESSION, "ended_at", "state"]).where(is_one_of(day, dates))
     lasted = milliseconds_between(F.col("ended_at"), F.col("started_at"))
     return _count(STATE_DIFFERENCES, both.where(F.abs(lasted - F.col("previous_state_ms")) > F.lit(tolerance_ms)))
 
@@ -67,7 +67,7 @@ def orphan_transcripts(
     transcripts: DataFrame, interactions: DataFrame, dates: Sequence[date], timezone: str
 ) -> DataFrame:
     """How many transcripts that begin on `dates` no interaction of the lake names."""
-    spoken = transcripts.where(business_date("first_message_at", timezone).isin(list(dates)))
+    spoken = transcripts.where(is_one_of(business_date("first_message_at", timezone), dates))
     named = interactions.where("media_location is not null").select(media_key().alias("named_key"))
     return _count(ORPHAN_TRANSCRIPTS, spoken.join(named, F.col("media_key") == F.col("named_key"), "left_anti"))
 
@@ -84,7 +84,7 @@ def usage_and_sessions(usage: DataFrame, states: DataFrame, dates: Sequence[date
     """How many users have usage events and no agent session on a date, and the other way round."""
     day = business_date("usage_entry_at", timezone)
     used = (
-        usage.where(day.isin(list(dates)))
+        usage.where(is_one_of(day, dates))
         .select(day.alias("business_date"), symbee_environment().alias("environment"), F.col("username").alias("agent"))
         .distinct()
     )
