@@ -662,13 +662,6 @@ class Lake:
 
     def _fenced(self, table: Table, log: DeltaLog, commit: Callable[[int], int]) -> None:
         """Makes a commit unless a later lease has written to the table, or anybody else since this run looked."""
-
-        self.check_lease()
-        number = self._next_transaction()
-        last = log.last_transaction()
-        if last is not None and last >= number:
-            self.check_lease()
-            raise RuntimeError(f"a later lease has written to {self.path(table)}")
         try:
             self._numbered(table, log, commit)
         except CommitConflict as fault:
