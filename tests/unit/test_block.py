@@ -13,7 +13,7 @@ from unittest import mock
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.unit.feed_samples import CONNECT, SYMBEE, TRANSCRIPTS, any_record, plain_record
 
@@ -248,6 +248,7 @@ class TestAnyRecords:
         feed=st.sampled_from([SYMBEE, CONNECT]),
         size=st.sampled_from([1, 3_000, 1 << 20]),
     )
+    @example([0, 2097151, 0], b",", CONNECT, 1)  # the one in the middle fails as an element, then as a record
     def test_are_the_same_both_ways_in_an_array(
         self, seeds: list[int], delimiter: bytes, feed: Feed, size: int
     ) -> None:

@@ -186,6 +186,8 @@ class Splitter:
             for _ in self.elements():
                 pass
         except NotAnArray:
+            # What failed as an element is told anew when it is read as a record: its fault, not that it failed before.
+            self._hopeless = set()
             return False
         return True
 
