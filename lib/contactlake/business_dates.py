@@ -13,6 +13,11 @@ EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo
 """As far as a datetime goes."""
 
 
+def date_before(day: date) -> date:
+    """The date before `day`; the first of the calendar has none but itself."""
+    return max(day, date.min + timedelta(days=1)) - timedelta(days=1)
+
+
 def date_start(day: date, timezone: str) -> datetime:
     """The first instant of `day` in `timezone`, UTC; no further than a datetime goes."""
     try:
@@ -32,6 +37,11 @@ def date_of(instant: datetime, timezone: str) -> date:
         return instant.astimezone(ZoneInfo(timezone)).date()
     except OverflowError:
         return date.min if instant.year == 1 else date.max
+
+
+def microseconds_of(instant: datetime) -> int:
+    """How long after 1970 `instant` is."""
+    return (instant - _EPOCH) // timedelta(microseconds=1)
 
 
 def instant_of(microseconds: int) -> datetime:

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.business_dates import instant_of, shifted, spans
 from contactlake.conform.agent_time import IS_LOGIN
+from contactlake.conform.dates import at
 from contactlake.conform.interactions import media_key
 from contactlake.conform.symbee import symbee_environment
 from contactlake.feeds.connect import CONTACT_ENDS
@@ -86,12 +87,12 @@ def around_dates(table: Table, dates: Collection[date], timezone: str) -> Around
 
 def lies_in(instant: Column, dates: Collection[date], timezone: str) -> Column:
     """Whether an instant lies in one of `dates`, roughly: no more than hours beyond them."""
-    return any_of((instant >= F.lit(start)) & (instant < F.lit(end)) for start, end in spans(dates, timezone))
+    return any_of((instant >= at(start)) & (instant < at(end)) for start, end in spans(dates, timezone))
 
 
 def _overlaps(first: str, last: str, dates: Collection[date], timezone: str) -> Column:
     """Whether the time from `first` to `last` touches one of `dates`, roughly: no more than hours beyond them."""
-    return any_of((F.col(first) < F.lit(end)) & (F.col(last) >= F.lit(start)) for start, end in spans(dates, timezone))
+    return any_of((F.col(first) < at(end)) & (F.col(last) >= at(start)) for start, end in spans(dates, timezone))
 
 
 def gather(

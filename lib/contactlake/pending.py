@@ -15,8 +15,9 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.business_dates import instant_of
 from contactlake.conform.agent_time import IS_LOGIN, SESSION, agent_time, session_events
+from contactlake.conform.dates import business_date
 from contactlake.conform.interactions import media_key
-from contactlake.conform.symbee import business_date, symbee_environment
+from contactlake.conform.symbee import symbee_environment
 from contactlake.evidence import COUNTED_AT, COUNTED_COLUMNS, NAMES, closure, holding, ids_of, transcripts_of
 from contactlake.ingest import LAKE_ROW, Change
 from contactlake.store import Around, Lake

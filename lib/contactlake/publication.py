@@ -18,8 +18,8 @@ from contactlake.archive.storage import ObjectStore
 from contactlake.business_dates import date_end, shifted, spans
 from contactlake.concurrency import concurrently
 from contactlake.conform.agent_time import SESSION, session_events
+from contactlake.conform.dates import business_date, is_one_of
 from contactlake.conform.interactions import handle_ms
-from contactlake.conform.symbee import business_date, is_one_of
 from contactlake.conforming import Told
 from contactlake.errors import ConfigurationError
 from contactlake.evidence import Evidence

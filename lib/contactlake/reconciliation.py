@@ -11,7 +11,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.conform.contacts import contact_ended_at, milliseconds_between
-from contactlake.conform.symbee import business_date, symbee_channel, symbee_environment
+from contactlake.conform.dates import at, business_date
+from contactlake.conform.symbee import symbee_channel, symbee_environment
 from contactlake.feeds.symbee import DIALLED
 from contactlake.tables.conformed import RECONCILIATION
 
@@ -197,7 +198,7 @@ def with_comparisons(paired: DataFrame, rules: ReconciliationRules) -> DataFrame
 
 
 def _is_recent(ended_at: Column, rules: ReconciliationRules) -> Column:
-    cutoff = F.lit(rules.as_of) - F.expr(f"interval {rules.grace_hours} hours")
+    cutoff = at(rules.as_of) - F.expr(f"interval {rules.grace_hours} hours")
     return ended_at > cutoff
 
 

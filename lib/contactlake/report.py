@@ -15,7 +15,7 @@ from rich.text import Text
 
 from contactlake.business_dates import describe
 from contactlake.config import Configuration
-from contactlake.conform.symbee import is_one_of
+from contactlake.conform.dates import is_one_of
 from contactlake.errors import ConfigurationError, StorageError
 from contactlake.grids import average_clock, new_grid, print_drawn, share
 from contactlake.history import PastRun

@@ -306,8 +306,9 @@ class Run:
             return Window(None, request.as_of)
         if request.first is not None and request.last is not None:
             zone = self._configuration.lake.timezone
-            start = business_dates.date_start(request.first - timedelta(days=1), zone)
-            end = business_dates.date_start(request.last + timedelta(days=1), zone) + lookback
+            before = business_dates.date_before(request.first)
+            start = business_dates.date_start(before, zone)
+            end = business_dates.shifted(business_dates.date_end(request.last, zone), lookback)
             return Window(start, min(end, request.as_of))
         newest = last.newest_arrivals.get(section.mark_key) if last else None
         return Window(newest - lookback if newest else None, request.as_of)

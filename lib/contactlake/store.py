@@ -8,7 +8,7 @@ import json
 import re
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial, reduce
@@ -26,7 +26,7 @@ from pyspark.sql.types import StructType
 from contactlake.archive.storage import ObjectStore
 from contactlake.business_dates import EARLIEST, LATEST, date_of
 from contactlake.concurrency import concurrently
-from contactlake.conform.symbee import business_date, is_one_of
+from contactlake.conform.dates import at, business_date, is_one_of
 from contactlake.data_files import (
     MANIFEST_DDL,
     REWRITTEN_DDL,
@@ -81,7 +81,7 @@ class Around:
 
     def condition(self) -> Column:
         lies = [
-            (F.col(column) >= F.lit(start)) & (F.lit(True) if end is None else F.col(column) < F.lit(end))
+            (F.col(column) >= at(start)) & (F.lit(True) if end is None else F.col(column) < at(end))
             for column in self.columns
             for start, end in self.spans
         ]
@@ -585,29 +585,26 @@ class Lake:
 
         Returns how many files went. There is no way back behind it: the version must be a complete run's.
         """
-        log = self._writable(table)
-        if log.version:
-            log.checkpoint()
-        self.check_lease()
-        gone = log.unneeded(timedelta())
-        self.store.delete(f"{table.path}/{path}" for path in gone)
-        self.store.delete(log.entries_before(log.version))
-        return len(gone)
+        files, _ = self._shed(table, timedelta(), lambda log: log.entries_before(log.version))
+        return files
 
     def tidy(self, table: Table, age: timedelta, log_age: timedelta) -> tuple[int, int]:
         """Deletes files that no version of the last `age` names, and log entries older than `log_age`.
 
         Returns how many of each. What the newest version consists of stays, whatever its age.
         """
+        return self._shed(table, age, lambda log: log.entries_older_than(self.store.now() - log_age))
+
+    def _shed(self, table: Table, age: timedelta, entries: Callable[[DeltaLog], Collection[str]]) -> tuple[int, int]:
         log = self._writable(table)
         if log.version:
             log.checkpoint()
         self.check_lease()
         gone = log.unneeded(age)
         self.store.delete(f"{table.path}/{path}" for path in gone)
-        entries = log.entries_older_than(self.store.now() - log_age)
-        self.store.delete(entries)
-        return len(gone), len(entries)
+        unread = entries(log)
+        self.store.delete(unread)
+        return len(gone), len(unread)
 
     # --- laying down and committing ---
 

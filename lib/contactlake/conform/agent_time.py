@@ -10,7 +10,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.conform.contacts import milliseconds_between
-from contactlake.conform.symbee import business_date, date_begins, symbee_environment
+from contactlake.conform.dates import at, business_date, date_begins
+from contactlake.conform.symbee import symbee_environment
 from contactlake.tables.conformed import AGENT_SESSION, AGENT_STATE, FOCUS_INTERVAL
 
 SESSION = ("environment", "agent", "session_id")
@@ -135,7 +136,7 @@ def agent_time(events: DataFrame, logins: DataFrame, usage: DataFrame, as_of: da
     signs = _signs(firsts, session_events(logins), usage)
     last = ordered.where("next is null").join(signs, [*SESSION], "left")
     sign = F.when(F.col("seen_at") > F.col("first_at"), F.greatest("at", "seen_at")).otherwise(F.col("at"))
-    is_recent = F.col("ended_at") >= F.lit(as_of) - F.expr(f"interval {_STILL_OPEN_HOURS} hours")
+    is_recent = F.col("ended_at") >= at(as_of) - F.expr(f"interval {_STILL_OPEN_HOURS} hours")
     last = last.withColumn("ended_at", F.when(F.col("is_end"), F.col("at")).otherwise(sign)).withColumn(
         "is_open", ~F.col("is_end") & ~F.col("is_followed") & is_recent
     )

@@ -7,7 +7,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.conform.contacts import contact_ended_at
-from contactlake.conform.symbee import business_date, is_handled
+from contactlake.conform.dates import business_date
+from contactlake.conform.symbee import is_handled
 from contactlake.tables.conformed import CONVERSATION
 
 _MOST_STEPS = 50

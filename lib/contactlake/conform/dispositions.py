@@ -4,7 +4,8 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.conform.contacts import milliseconds_between
-from contactlake.conform.symbee import business_date, symbee_channel, symbee_environment
+from contactlake.conform.dates import business_date
+from contactlake.conform.symbee import symbee_channel, symbee_environment
 
 
 def dispositions(codes: DataFrame, interactions: DataFrame, contacts: DataFrame, timezone: str) -> DataFrame:

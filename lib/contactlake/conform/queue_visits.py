@@ -5,7 +5,8 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.conform.contacts import contact_ended_at, milliseconds_between, not_below_zero
 from contactlake.conform.conversations import contact_conversation
-from contactlake.conform.symbee import business_date, is_handled
+from contactlake.conform.dates import business_date
+from contactlake.conform.symbee import is_handled
 from contactlake.tables.conformed import QUEUE_VISIT
 
 

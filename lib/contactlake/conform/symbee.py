@@ -1,8 +1,5 @@
 """From Symbee's words to the conformed ones: each rule once, as a column."""
 
-from collections.abc import Iterable
-from datetime import date
-
 from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812
 
@@ -18,26 +15,6 @@ _CHANNELS = {
     "INSTANT_MESSAGE": "instant_message",
     "UC_CALL": "uc_call",
 }
-
-
-def business_date(instant: str, timezone: str) -> Column:
-    """The calendar date of `instant` (a timestamp column) in `timezone`.
-
-    The calendar begins with the year 1 and ends with 9999: a zone's offset leads nowhere beyond.
-    """
-    day = F.to_date(F.from_utc_timestamp(F.col(instant), timezone))
-    first, last = F.expr("date'0001-01-01'"), F.expr("date'9999-12-31'")
-    return F.when(day < first, first).when(day > last, last).otherwise(day)
-
-
-def is_one_of(day: Column, dates: Iterable[date]) -> Column:
-    """Whether `day` is one of `dates`, of any year: those that PySpark makes literals of begin with 1000."""
-    return day.isin([F.expr(f"date'{each.isoformat()}'") for each in dates])
-
-
-def date_begins(day: Column, timezone: str) -> Column:
-    """The first instant of the date `day` in `timezone`, UTC; where midnight occurs twice or not at all, too."""
-    return F.to_utc_timestamp(day.cast("timestamp"), timezone)
 
 
 def symbee_environment(company_id: str = "company_id", environment: str = "environment") -> Column:

@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.conform.contacts import milliseconds_between
-from contactlake.conform.symbee import business_date, is_one_of
+from contactlake.conform.dates import business_date, is_one_of
 from contactlake.kpi.conformed import QUARTER_SECONDS, Conformed, Kpi, dimension, quarter_of, total, totals, with_ratios
 from contactlake.tables.conformed import IS_UNAVAILABLE
 from contactlake.tables.gold import AGENT_DAILY, AGENT_INTERVAL, AGENT_UNAVAILABLE_DAILY

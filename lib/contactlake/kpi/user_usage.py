@@ -10,7 +10,8 @@ from datetime import date
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
-from contactlake.conform.symbee import business_date, date_begins, is_one_of, symbee_environment
+from contactlake.conform.dates import business_date, date_begins, is_one_of
+from contactlake.conform.symbee import symbee_environment
 from contactlake.kpi.conformed import Conformed, Kpi, dimension
 from contactlake.tables.gold import USER_USAGE_DAILY
 

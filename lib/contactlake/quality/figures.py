@@ -11,8 +11,9 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.conform.agent_time import SESSION
 from contactlake.conform.contacts import milliseconds_between
+from contactlake.conform.dates import business_date, date_begins, is_one_of
 from contactlake.conform.interactions import media_key
-from contactlake.conform.symbee import business_date, date_begins, is_one_of, symbee_environment
+from contactlake.conform.symbee import symbee_environment
 
 OVERLAPPING_STATES = "intervals_of_a_session_that_overlap"
 OVERLONG_DAYS = "sessions_longer_than_their_date"

@@ -1,0 +1,34 @@
+"""Business dates and instants as columns."""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F  # noqa: N812
+
+from contactlake.business_dates import microseconds_of
+
+
+def at(instant: datetime) -> Column:
+    """`instant` as a timestamp. A literal of PySpark's lies days off before 1582, in the Julian calendar."""
+    return F.timestamp_micros(F.lit(microseconds_of(instant)))
+
+
+def business_date(instant: str, timezone: str) -> Column:
+    """The calendar date of `instant` (a timestamp column) in `timezone`.
+
+    The calendar begins with the year 1 and ends with 9999: a zone's offset leads nowhere beyond.
+    """
+    day = F.to_date(F.from_utc_timestamp(F.col(instant), timezone))
+    first, last = F.expr("date'0001-01-01'"), F.expr("date'9999-12-31'")
+    return F.when(day < first, first).when(day > last, last).otherwise(day)
+
+
+def is_one_of(day: Column, dates: Iterable[date]) -> Column:
+    """Whether `day` is one of `dates`, of any year: those that PySpark makes literals of begin with 1000."""
+    return day.isin([F.expr(f"date'{each.isoformat()}'") for each in dates])
+
+
+def date_begins(day: Column, timezone: str) -> Column:
+    """The first instant of the date `day` in `timezone`, UTC; where midnight occurs twice or not at all, too."""
+    return F.to_utc_timestamp(day.cast("timestamp"), timezone)
