@@ -1,4 +1,4 @@
-"""The console command under way: a process group of its own, with its JVM, that is watched and signalled."""
+"""The console command as a process of its own: in plain surroundings, and under way, watched and signalled."""
 
 import os
 import signal
@@ -11,16 +11,24 @@ from typing import Self
 import psutil
 
 _PATIENCE_SECONDS = 60
+_TESTS_OWN = ("SPARK", "PYSPARK", "AWS_", "CONTACTLAKE_")
+_SOON_COMPILED = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
+"""For a JVM that lives for seconds: the optimising compiler would take more time than it saves."""
+
+
+def surroundings(**variables: str) -> dict[str, str]:
+    """A user's environment: without what the tests need themselves, and with `variables`."""
+    users = {name: value for name, value in os.environ.items() if not name.startswith(_TESTS_OWN)}
+    return {**users, "AWS_EC2_METADATA_DISABLED": "true", "SPARK_SUBMIT_OPTS": _SOON_COMPILED, **variables}
 
 
 class Command:
     """`contactlake daily`, with the settings that ship but for a compiler that starts sooner."""
 
     def __init__(self, config: Path, as_of: str) -> None:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK", "PYSPARK"))}
         self._process = subprocess.Popen(
             [str(Path(sys.executable).with_name("contactlake")), "daily", "--config", str(config), "--as-of", as_of],
-            env={**inherited, "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"},
+            env=surroundings(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

@@ -22,6 +22,19 @@ _FOR_MANY_RUNS = (
 """Settings for very many runs over a handful of rows in one session. What ships is shown by tests of the command."""
 
 
+_MADE_ONCE = ("demo", "drivers", "told")
+"""Fixtures that take long to make: the tests that share one run in one process (`--dist loadgroup`)."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for name in _MADE_ONCE:
+            if name in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group(name))
+                break
+
+
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[SeaweedFS]:
     with SeaweedFS() as server:

@@ -6,29 +6,37 @@ from zoneinfo import ZoneInfo
 
 _MARGIN = timedelta(hours=3)
 """Where midnight occurs twice or not at all, a date's instants may lie this far around the ordinary ones."""
-
-
+_DAY = timedelta(days=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-"""As far as a datetime goes."""
+"""As far as a datetime goes. The first date of the calendar holds all that lies before its midnight, too, and the last
+one all that lies behind."""
+
+Span = tuple[datetime, datetime | None]
+"""Instants [from, to), UTC; None: without end."""
 
 
 def date_before(day: date) -> date:
     """The date before `day`; the first of the calendar has none but itself."""
-    return max(day, date.min + timedelta(days=1)) - timedelta(days=1)
+    return max(day, date.min + _DAY) - _DAY
 
 
 def date_start(day: date, timezone: str) -> datetime:
     """The first instant of `day` in `timezone`, UTC; no further than a datetime goes."""
-    try:
-        return datetime.combine(day, time(), tzinfo=ZoneInfo(timezone)).astimezone(UTC)
-    except OverflowError:
-        return EARLIEST if day.year == 1 else LATEST
+    return _midnights(day, timezone)[0]
+
+
+def _midnights(day: date, timezone: str) -> list[datetime]:
+    """The first instant of `day`, then midnight's second where it comes twice, one just before where it does not."""
+    if day == date.min:
+        return [EARLIEST]
+    zone = ZoneInfo(timezone)
+    return [datetime.combine(day, time(fold=fold), tzinfo=zone).astimezone(UTC) for fold in (0, 1)]
 
 
 def date_end(day: date, timezone: str) -> datetime:
     """The first instant after `day` in `timezone`, UTC; no further than a datetime goes."""
-    return date_start(day + timedelta(days=1), timezone) if day < date.max else LATEST
+    return date_start(day + _DAY, timezone) if day < date.max else LATEST
 
 
 def date_of(instant: datetime, timezone: str) -> date:
@@ -62,22 +70,22 @@ def shifted(instant: datetime, by: timedelta) -> datetime:
         return EARLIEST if by < timedelta() else LATEST
 
 
-def _roughly(day: date, timezone: str, by: timedelta) -> datetime:
-    return shifted(date_start(day, timezone), by)
+def span(day: date, timezone: str) -> Span:
+    """All instants of `day`, also where midnight comes twice or not at all."""
+    return min(_midnights(day, timezone)), None if day == date.max else max(_midnights(day + _DAY, timezone))
 
 
-def spans(dates: Iterable[date], timezone: str) -> list[tuple[datetime, datetime]]:
+def spans(dates: Iterable[date], timezone: str) -> list[Span]:
     """Instants [from, to) that surely hold all of `dates`, neighbouring dates in one span."""
     ordered = sorted(set(dates))
     runs: list[list[date]] = []
     for day in ordered:
-        if runs and day - runs[-1][-1] <= timedelta(days=1):
+        if runs and day - runs[-1][-1] <= _DAY:
             runs[-1].append(day)
         else:
             runs.append([day])
-    return [
-        (_roughly(run[0], timezone, -_MARGIN), _roughly(run[-1], timezone, timedelta(days=1) + _MARGIN)) for run in runs
-    ]
+    bounds = [(span(run[0], timezone)[0], span(run[-1], timezone)[1]) for run in runs]
+    return [(shifted(start, -_MARGIN), None if end is None else shifted(end, _MARGIN)) for start, end in bounds]
 
 
 def describe(dates: Sequence[date]) -> str:

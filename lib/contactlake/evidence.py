@@ -13,7 +13,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.business_dates import instant_of, shifted, spans
 from contactlake.conform.agent_time import IS_LOGIN
-from contactlake.conform.dates import at
+from contactlake.conform.dates import at, is_between
 from contactlake.conform.interactions import media_key
 from contactlake.conform.symbee import symbee_environment
 from contactlake.feeds.connect import CONTACT_ENDS
@@ -87,12 +87,15 @@ def around_dates(table: Table, dates: Collection[date], timezone: str) -> Around
 
 def lies_in(instant: Column, dates: Collection[date], timezone: str) -> Column:
     """Whether an instant lies in one of `dates`, roughly: no more than hours beyond them."""
-    return any_of((instant >= at(start)) & (instant < at(end)) for start, end in spans(dates, timezone))
+    return any_of(is_between(instant, start, end) for start, end in spans(dates, timezone))
 
 
 def _overlaps(first: str, last: str, dates: Collection[date], timezone: str) -> Column:
     """Whether the time from `first` to `last` touches one of `dates`, roughly: no more than hours beyond them."""
-    return any_of((F.col(first) < at(end)) & (F.col(last) >= at(start)) for start, end in spans(dates, timezone))
+    return any_of(
+        (F.col(last) >= at(start)) & (F.lit(True) if end is None else F.col(first) < at(end))
+        for start, end in spans(dates, timezone)
+    )
 
 
 def gather(
@@ -241,7 +244,10 @@ def _sessions(
     (row,) = wanted.agg(F.unix_micros(F.min("since")).alias("since")).collect()
     onwards = [] if row["since"] is None else [(instant_of(row["since"]), None)]
     around = timedelta(minutes=heartbeat_timeout_minutes)
-    in_session = [(shifted(start, -around), shifted(end, around)) for start, end in spans(dates, timezone)]
+    in_session = [
+        (shifted(start, -around), None if end is None else shifted(end, around))
+        for start, end in spans(dates, timezone)
+    ]
     events = lake.read(SYMBEE_AGENT_EVENT, around=Around(("current_state_at",), onwards))
     usage = lake.read(SYMBEE_USER_USAGE, around=Around(("usage_entry_at",), [*onwards, *in_session]))
     sessions = wanted.select(

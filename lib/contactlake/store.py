@@ -10,11 +10,10 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from functools import partial, reduce
 from itertools import count
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 from deltalake.exceptions import TableNotFoundError
@@ -24,9 +23,9 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that the Spark w
 from pyspark.sql.types import StructType
 
 from contactlake.archive.storage import ObjectStore
-from contactlake.business_dates import EARLIEST, LATEST, date_of
+from contactlake.business_dates import Span, date_of, span
 from contactlake.concurrency import concurrently
-from contactlake.conform.dates import at, business_date, is_one_of
+from contactlake.conform.dates import business_date, is_between, is_one_of
 from contactlake.data_files import (
     MANIFEST_DDL,
     REWRITTEN_DDL,
@@ -62,10 +61,6 @@ otherwise."""
 _GLOB = re.compile(r"[*?{}\[\]\\]")
 
 
-Span = tuple[datetime, datetime | None]
-"""Instants [from, to), UTC; None: without end."""
-
-
 @dataclass(frozen=True)
 class Around:
     """Rows of which one of the instants `columns` lies in one of `spans`; with `nulls`, also those without a first."""
@@ -80,11 +75,7 @@ class Around:
         return any(_overlaps(file, column, self.spans) for column in self.columns)
 
     def condition(self) -> Column:
-        lies = [
-            (F.col(column) >= at(start)) & (F.lit(True) if end is None else F.col(column) < at(end))
-            for column in self.columns
-            for start, end in self.spans
-        ]
+        lies = [is_between(F.col(column), start, end) for column in self.columns for start, end in self.spans]
         if self.nulls:
             lies.append(F.col(self.columns[0]).isNull())
         return reduce(lambda left, right: left | right, lies, F.lit(False))
@@ -419,8 +410,8 @@ class Lake:
             return [file for file in files if file.business_date in dates]
         if table.dated_by == BUSINESS_DATE:
             return list(files)
-        spans = [_span(day, self._timezone) for day in dates]
-        return [file for file in files if _overlaps(file, table.dated_by, spans)]
+        days = [span(day, self._timezone) for day in dates]
+        return [file for file in files if _overlaps(file, table.dated_by, days)]
 
     def _fingerprints(
         self, table: Table, old: DataFrame, new: DataFrame, dates: Sequence[date]
@@ -741,20 +732,6 @@ def greatest_lease(store: ObjectStore) -> int:
 
 def _commit_key(table: Table, version: int) -> str:
     return f"{table.path}/_delta_log/{version:020d}.json"
-
-
-def _span(day: date, timezone: str) -> tuple[datetime, datetime]:
-    """Instants [from, to) that hold all of `day`, also where midnight comes twice or not at all."""
-    zone = ZoneInfo(timezone)
-
-    def midnights(day: date) -> list[datetime]:
-        try:
-            return [datetime.combine(day, time(fold=fold), tzinfo=zone).astimezone(UTC) for fold in (0, 1)]
-        except OverflowError:  # at either end of the calendar
-            return [EARLIEST if day.year == 1 else LATEST]
-
-    following = midnights(day + timedelta(days=1)) if day < date.max else [LATEST]
-    return min(midnights(day)), max(following)
 
 
 def _is_below(file: NamedFile) -> bool:

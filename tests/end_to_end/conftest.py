@@ -1,7 +1,6 @@
 """A small demo lake, made once: what a newcomer's `make demo` makes, with fewer agents."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,21 +10,20 @@ from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
+from tests.commands import surroundings
 from tests.drivers import Drivers
 from tests.scenes import Scene
 
 REPOSITORY = Path(__file__).parents[2]
 AS_OF = "2025-03-12T06:00:00Z"
-_SPARK_VARIABLES = ("SPARK_HOME", "SPARK_CONF_DIR", "PYSPARK_SUBMIT_ARGS", "PYSPARK_PYTHON", "CONTACTLAKE_CONFIG")
 
 
 def run_command(arguments: list[str], folder: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
     """The console command as a user runs it: another process, in `folder`, in plain surroundings."""
-    environment = {name: value for name, value in os.environ.items() if name not in _SPARK_VARIABLES}
     return subprocess.run(
         [str(Path(sys.executable).parent / "contactlake"), *arguments],
         cwd=folder,
-        env={**environment, **variables},
+        env=surroundings(**variables),
         capture_output=True,
         text=True,
         timeout=600,

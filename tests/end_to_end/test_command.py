@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from tests.commands import surroundings
 from tests.conftest import REPOSITORY
 from tests.lakes import write_objects
 from tests.records import contact, contact_object, interaction, interaction_object, text
@@ -21,10 +22,9 @@ COMMAND = str(Path(sys.executable).with_name("contactlake"))
 
 
 def contactlake(*arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SPARK", "PYSPARK"))}
     return subprocess.run(
         [COMMAND, *arguments],
-        env={**inherited, "AWS_EC2_METADATA_DISABLED": "true", **(environment or {})},
+        env=surroundings(**(environment or {})),
         capture_output=True,
         text=True,
         check=False,

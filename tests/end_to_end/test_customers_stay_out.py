@@ -3,7 +3,6 @@
 import gzip
 import io
 import json
-import os
 import subprocess
 import sys
 import zipfile
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 from tests.centre import HOUR, Centre
+from tests.commands import surroundings
 from tests.conftest import REPOSITORY
 from tests.lake_bytes import columns_with, objects_with
 from tests.records import contact, interaction, text, work_code
@@ -145,10 +145,9 @@ def test_customers_are_found_where_the_mode_says_and_nowhere_else(
     conf += " --conf spark.eventLog.enabled=true --conf spark.eventLog.compress=false"
     conf += f" --conf spark.eventLog.dir=file://{events} pyspark-shell"
     file = toml(centre, mode)
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SPARK", "PYSPARK"))}
     done = subprocess.run(
         [sys.executable, "-m", "contactlake.cli", "daily", "--config", file, "--as-of", "2025-03-06T00:00:00Z"],
-        env={**inherited, "PYSPARK_SUBMIT_ARGS": conf},
+        env=surroundings(PYSPARK_SUBMIT_ARGS=conf, CONTACTLAKE_PSEUDONYM_KEY=KEY),
         capture_output=True,
         text=True,
         check=False,

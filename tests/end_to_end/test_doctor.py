@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.commands import surroundings
 from tests.conftest import REPOSITORY
 from tests.end_to_end.conftest import run_command
 from tests.lakes import write_objects
@@ -110,7 +111,7 @@ def test_under_spark_submit_the_platforms_settings_count(tmp_path: Path) -> None
             *("--config", file),
         ],
         cwd=tmp_path,
-        env={**os.environ, "SPARK_CONF_DIR": str(REPOSITORY / "conf"), "PYSPARK_PYTHON": sys.executable},
+        env=surroundings(SPARK_CONF_DIR=str(REPOSITORY / "conf"), PYSPARK_PYTHON=sys.executable),
         capture_output=True,
         text=True,
         check=False,

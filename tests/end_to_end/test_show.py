@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
+from tests.commands import surroundings
 from tests.end_to_end.conftest import Demo, run_command
 
 from contactlake.archive.storage import S3Options, open_store
@@ -295,7 +296,7 @@ def test_a_reader_that_stops_early_is_no_error(demo: Demo) -> None:
     piped = subprocess.run(
         ["bash", "-c", f"{command} 2>stderr | head -n 1; echo ${{PIPESTATUS[0]}}"],
         cwd=demo.folder,
-        env={name: value for name, value in os.environ.items() if not name.startswith(("SPARK", "PYSPARK"))},
+        env=surroundings(),
         capture_output=True,
         text=True,
         check=True,
@@ -308,7 +309,6 @@ def test_a_reader_that_stops_early_is_no_error(demo: Demo) -> None:
 def test_a_terminal_is_never_too_narrow(demo: Demo) -> None:
     """On a terminal, here of 70 columns, a table is continued below rather than folded."""
     ours, theirs = pty.openpty()
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK", "PYSPARK"))}
     command = subprocess.Popen(
         [
             Path(sys.executable).with_name("contactlake"),
@@ -320,7 +320,7 @@ def test_a_terminal_is_never_too_narrow(demo: Demo) -> None:
             demo.config,
         ],
         cwd=demo.folder,
-        env={**inherited, "TERM": "xterm", "COLUMNS": "70"},
+        env=surroundings(TERM="xterm", COLUMNS="70"),
         stdout=theirs,
         stderr=subprocess.DEVNULL,
     )

@@ -1,6 +1,5 @@
 """The built wheel in an environment of its own: the command, its settings and its configuration come with it."""
 
-import os
 import subprocess
 import sys
 import sysconfig
@@ -8,6 +7,7 @@ import venv
 from pathlib import Path
 
 import pytest
+from tests.commands import surroundings
 from tests.conftest import REPOSITORY
 from tests.lakes import write_objects
 from tests.records import contact, contact_object, interaction, interaction_object
@@ -59,11 +59,8 @@ def test_the_wheel_works_without_the_checkout(installed: Path, tmp_path: Path) -
         tmp_path, {**interaction_object("2025/03/04/18", interaction()), **contact_object("2025/03/04/18", contact())}
     )
     (tmp_path / "contactlake.toml").write_text(CONFIG)
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("SPARK", "PYSPARK", "PYTHONPATH", "AWS_"))
-    }
+    environment = surroundings()
+    environment.pop("PYTHONPATH", None)
 
     def command(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

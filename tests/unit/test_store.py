@@ -568,20 +568,6 @@ def test_dates_of_a_table_dated_by_an_instant_are_replaced(lake: Lake, root: Dir
     assert listed(by_delta(lake, DATED)) == in_order([old[0], *old[3:]])
 
 
-@pytest.mark.parametrize("zone", ["America/St_Johns", "America/Sao_Paulo", "Asia/Beirut", "Pacific/Apia"])
-def test_a_date_holds_the_instants_that_spark_dates_so(spark: SparkSession, zone: str) -> None:
-    """Through years in which these clocks were turned at midnight, or a day was left out."""
-    spark.range(0, 3 * 366 * 48).selectExpr(
-        "timestamp_seconds(1262304000 + id * 1800 + 60) as at",
-        f"to_date(from_utc_timestamp(timestamp_seconds(1262304000 + id * 1800 + 60), '{zone}')) as day",
-    ).createOrReplaceTempView("instants")
-    rows = spark.sql("select day, min(at) as first, max(at) as last from instants group by day").collect()
-    for found in rows:
-        start, end = store._span(found["day"], zone)
-        assert start <= found["first"].astimezone(UTC)
-        assert found["last"].astimezone(UTC) < end
-
-
 def test_files_without_statistics_count_as_overlapping() -> None:
     table = DATED
     with pytest.raises(ValueError, match="must be in statistics"):

@@ -14,6 +14,12 @@ def at(instant: datetime) -> Column:
     return F.timestamp_micros(F.lit(microseconds_of(instant)))
 
 
+def is_between(instant: Column, start: datetime, end: datetime | None) -> Column:
+    """Whether `instant` lies in [start, end); None: without end."""
+    begun = instant >= at(start)
+    return begun if end is None else begun & (instant < at(end))
+
+
 def business_date(instant: str, timezone: str) -> Column:
     """The calendar date of `instant` (a timestamp column) in `timezone`.
 

@@ -116,9 +116,9 @@ def delta(examination: Examination) -> Iterator[Finding]:
             by_spark = session.read.format("delta").load(probe.path(_PROBE)).orderBy("id").toArrow().to_pylist()
             by_rust = probe.read_rows(_PROBE, _PROBE.column_names).sort_by("id").to_pylist()
     except (PySparkException, Py4JError) as fault:
-        _log.exception("Spark cannot write a Delta table")
+        _log.exception("Spark cannot write and read a Delta table")
         yield broken(
-            f"{version}; Spark cannot write a table: {_telling_line(fault)}",
+            f"{version}; Spark cannot write and read a table: {_telling_line(fault)}",
             "see stderr: Delta's jars and settings must be those that ship in conf/, or the platform's, and Spark must"
             " have the access to the lake that Python has",
         )
