@@ -65,7 +65,7 @@ demo: java $(INSTALLED) ## Invent two days at a contact centre, run the daily jo
 	@echo "- Read README.md and docs/: your own archive, the tables, the KPIs."
 
 test: java $(INSTALLED) ## Run the tests; ARGS=tests/unit runs some of them.
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 check: $(INSTALLED) ## Check format, style, types, layers, and that generated pages and notebooks are current.
 	$(BIN)/ruff format --check

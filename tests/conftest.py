@@ -6,10 +6,12 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 from tests.s3_server import ACCESS_KEY, SECRET_KEY, Bucket, SeaweedFS
+from xdist.scheduler import LoadScopeScheduling
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -22,17 +24,24 @@ _FOR_MANY_RUNS = (
 """Settings for very many runs over a handful of rows in one session. What ships is shown by tests of the command."""
 
 
-_MADE_ONCE = ("demo", "drivers", "told")
-"""Fixtures that take long to make: the tests that share one run in one process (`--dist loadgroup`)."""
+_MADE_ONCE = {
+    "a demo": ("test_notebooks", "test_show", "test_summary"),
+    "drivers": ("test_holders", "test_kills"),
+    "hostile": ("test_hostile_archive",),
+}
+"""Modules whose tests share what takes long to make, and so run in one process."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        for name in _MADE_ONCE:
-            if name in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.xdist_group(name))
-                break
+def _scope(nodeid: str) -> str:
+    module = Path(nodeid.partition("::")[0]).stem
+    return next((shared for shared, modules in _MADE_ONCE.items() if module in modules), nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Test by test, but for those that share something, which come first."""
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = _scope
+    return scheduler
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,11 @@ Nothing is unwound: a step that is under way waits for Spark, which may take min
 by the next run anyway. Only what others would wait for is put in order first.
 """
 
+import io
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -57,6 +59,7 @@ def _end(number: int, frame: FrameType | None) -> Any:
     for each in _SIGNALS:
         signal.signal(each, signal.SIG_DFL)  # told again, the process ends without ado
     logging.disable()  # whatever fails from now on, fails of this
+    sys.stderr = io.StringIO()  # PySpark's threads tell it without a logger
     # In a thread, as the main one may hold a lock that an action needs; and no longer than anybody wants to wait.
     ending = threading.Thread(target=_act, name="interruption", daemon=True)
     ending.start()
