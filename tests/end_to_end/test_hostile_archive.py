@@ -130,7 +130,6 @@ def test_a_hostile_archive_is_counted_to_the_last_record(told: Told, tally: Tall
     tally("bad inputs", told.inputs)
 
 
-@pytest.mark.xfail(strict=True, reason="a defect: some rows of silver/reconciliation are not those of a single run")
 def test_a_hostile_archive_ends_as_in_one_run(told: Told) -> None:
     told.centre.run("2025-03-06T06:00:00Z", lake="at-once", with_transcripts=True, sections=SETTINGS)
     assert_all_is_counted(told.centre, "at-once")
