@@ -99,9 +99,7 @@ HALFWAY: tuple[tuple[str, Act, str], ...] = (
     ),
     (f"^GET .*/interactions/{LATER}/replaced", Cut(0), f"/symbee/interactions/{LATER}/replaced broke off at byte 0"),
     ("^PUT .*/_landing/", DENIED, "/_landing/"),
-    ("^GET .*/_landing/.*parquet", DENIED, "/_landing/"),
     ("^PUT .*/symbee_interaction/.*parquet", DENIED, "/symbee_interaction"),
-    ("^PUT .*/silver/interaction/_delta_log/", DENIED, "/silver/interaction: refused with AccessDenied"),
     ("^PUT .*/gold/handle_daily/_delta_log/", SLOW_DOWN, "/gold/handle_daily: refused with SlowDown"),
     ("^PUT .*/ops/run/_delta_log/", DENIED, "/ops/run: refused with AccessDenied"),
 )

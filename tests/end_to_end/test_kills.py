@@ -24,7 +24,7 @@ from contactlake.tables.gold import GOLD_TABLES, HANDLE_DAILY
 from contactlake.tables.ops import RUN
 
 SURVIVED = "kills survived"
-_AT_POINTS = 8
+_AT_POINTS = 11
 """So many kills per chapter, besides one at each step."""
 _AT_RANDOM = 5
 _WHILE_MAKING = ("after create silver/conversation", "before create ops/quality_result")
@@ -96,7 +96,7 @@ def test_a_later_run_that_is_killed_leaves_no_trace(later: Scene, tally: Tally) 
 
 def test_killed_with_its_engine(later: Scene, tally: Tally) -> None:
     """The command as users start it, its whole process group killed."""
-    for step in ("read", "write events", "reconcile", "publish"):
+    for step in ("write events", "publish"):
         with Command(later.config(), AS_OF) as command:
             command.await_step(step)
             assert command.kill() == -signal.SIGKILL
