@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from py4j.java_gateway import java_import
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
@@ -16,6 +17,13 @@ _SETTINGS = {
     # As many files as the lake lets Spark look up: a job that does it costs more than it saves.
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "256",
 }
+_NAMED_IN_SHORT = (
+    "org.apache.spark.sql.functions",
+    "org.apache.spark.api.python.PythonUtils",
+    "org.apache.spark.sql.api.python.PythonSQLUtils",
+)
+"""Classes that PySpark names without their package, some thousand times a run: known by name, they are not looked for in
+every package, and each jar, first."""
 
 
 def s3a_settings(configuration: Configuration) -> dict[str, str]:
@@ -40,6 +48,10 @@ def get_session(configuration: Configuration, name: str) -> SparkSession:
     spark = builder.getOrCreate()
     for key, value in _SETTINGS.items():
         spark.conf.set(key, value)
+    jvm = getattr(spark, "_jvm", None)
+    if jvm is not None:
+        for name in _NAMED_IN_SHORT:
+            java_import(jvm, name)
     return spark
 
 
