@@ -22,8 +22,8 @@ _NAMED_IN_SHORT = (
     "org.apache.spark.api.python.PythonUtils",
     "org.apache.spark.sql.api.python.PythonSQLUtils",
 )
-"""Classes that PySpark names without their package, some thousand times a run: known by name, they are not looked for in
-every package, and each jar, first."""
+"""Classes that PySpark names without their package, some thousand times a run. Known by name, they are not looked for
+in every package, and each jar, first."""
 
 
 def s3a_settings(configuration: Configuration) -> dict[str, str]:
