@@ -85,7 +85,7 @@ docs: $(INSTALLED) ## Write the pages that are made of the declarations, and the
 
 bench: java $(INSTALLED) ## Measure speed and memory beside a DuckDB script; ARGS="--gigabytes 10 --runs 3" for the large.
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
-	$(BIN)/python tests/bench/run.py $(ARGS)
+	$(BIN)/python -m tests.bench.run $(ARGS)
 
 wheel: $(INSTALLED) ## Build dist/*.whl, with the Spark settings inside.
 	$(BIN)/python -m build --wheel

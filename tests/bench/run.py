@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -25,6 +26,10 @@ from pathlib import Path
 import psutil
 from rich.console import Console
 from rich.table import Table
+from tests.faulty_s3 import FaultyS3
+from tests.s3_server import ACCESS_KEY, SECRET_KEY, SeaweedFS
+
+from contactlake.archive.storage import open_store
 
 REPOSITORY = Path(__file__).parents[2]
 PYTHON = sys.executable
@@ -195,26 +200,64 @@ def every_type(bench: Bench, gigabytes: float) -> None:
     bench.ratios.append(Ratio("b", "seconds per gigabyte as it is stored", part.seconds / stored, float("inf")))
 
 
+_LAST_DAY = date(2025, 3, 10)
+_AGES = {"month": 30, "year": 365}
+"""Lakes by age, in days: a day more is in their archives."""
+
+
+def _grown(bench: Bench, name: str) -> Path:
+    """The lake of that age, loaded once."""
+    begin = _LAST_DAY - timedelta(days=_AGES[name])
+    span = ["--start", begin.isoformat(), "--days", f"{_AGES[name] + 1}"]
+    bench.archive(name, *span, "--agents", "12", "--seed", "7")
+    before = bench.folder / f"{name}-lake-before"
+    if not before.exists():
+        bench.kept(bench.first_load(f"first load of a {name}", name, _LAST_DAY))
+        shutil.copytree(bench.lake(name), before)
+    return before
+
+
 def growth(bench: Bench) -> None:
     """c: one more day on a lake of a year, beside one on a lake of a month."""
-    last = date(2025, 3, 10)
     found = {}
-    for name, days in (("month", 30), ("year", 365)):
-        begin = last - timedelta(days=days)
-        bench.archive(name, "--start", begin.isoformat(), "--days", f"{days + 1}", "--agents", "12", "--seed", "7")
-        before = bench.folder / f"{name}-lake-before"
-        if not before.exists():
-            bench.kept(bench.first_load(f"first load of a {name}", name, last))
-            shutil.copytree(bench.lake(name), before)
+    for name in _AGES:
+        before = _grown(bench, name)
 
         def increment(name: str = name, before: Path = before) -> Part:
             shutil.rmtree(bench.lake(name), ignore_errors=True)
             shutil.copytree(before, bench.lake(name))
-            return bench.daily(f"a day onto a {name}", name, last + timedelta(days=1))
+            return bench.daily(f"a day onto a {name}", name, _LAST_DAY + timedelta(days=1))
 
         found[name] = bench.repeated(increment)
     bench.ratios.append(
         Ratio("c", "a day onto a year / onto a month", found["year"].seconds / found["month"].seconds, 1.1)
+    )
+
+
+def requests(bench: Bench) -> None:
+    """i: what one more day asks of S3 where the lake lies there, of a year beside of a month. The archive is local."""
+    keys = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+    os.environ |= keys
+    found = {}
+    with SeaweedFS() as server:
+        for name in _AGES:
+            before, bucket = _grown(bench, name), server.create_bucket(name)
+            store = open_store(f"{bucket.uri}/lake", bucket.options)
+            for file in before.rglob("*"):
+                if file.is_file():
+                    store.upload(file.relative_to(before).as_posix(), file)
+            with FaultyS3(bucket) as proxy:
+                local = (bench.folder / f"{name}.toml").read_text(encoding="utf-8")
+                config = local.replace(str(bench.lake(name)), f"{bucket.uri}/lake")
+                config += f'\n[storage.s3]\nendpoint = "{proxy.bucket.options.endpoint}"\n'
+                config += 'path_style = true\nregion = "us-east-1"\n'
+                (bench.folder / f"{name}-s3.toml").write_text(config, encoding="utf-8")
+                bench.kept(bench.daily(f"a day onto a {name} on S3", f"{name}-s3", _LAST_DAY + timedelta(days=1)))
+                asked = Counter(request.partition(" ")[0] for request in proxy.requests())
+            found[name] = asked.total()
+            print(f"requests onto a {name}: {dict(asked)}", file=sys.stderr, flush=True)
+    bench.ratios.append(
+        Ratio("i", f"S3 requests onto a year ({found['year']}) / onto a month", found["year"] / found["month"], 1.1)
     )
 
 
@@ -341,7 +384,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gigabytes", type=float, default=1.0, help="of the bulk archive, raw (default 1)")
     parser.add_argument("--runs", type=int, default=1, help="of each part; medians are kept (default 1)")
-    parser.add_argument("--only", default="abcdef", help="which targets, by their letters (g and h come with a)")
+    parser.add_argument("--only", default="abcdefi", help="which targets, by their letters (g and h come with a)")
     parser.add_argument("--folder", type=Path, default=REPOSITORY / "build" / "bench", help="kept between calls")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
@@ -355,6 +398,8 @@ def main() -> None:
         growth(bench)
     if wanted & set("de"):
         fixed_costs(bench)
+    if "i" in wanted:
+        requests(bench)
     if "f" in wanted:
         workers(bench, arguments.gigabytes)
     report(bench)
