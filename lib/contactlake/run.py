@@ -49,7 +49,7 @@ from contactlake.publication import (
     write_results,
 )
 from contactlake.quality.audit import Audited
-from contactlake.quality.gate import Result, failed, judge
+from contactlake.quality.gate import Result, failed, fetch, judge
 from contactlake.reconciliation import ReconciliationRules
 from contactlake.session import for_little
 from contactlake.tables.conformed import RECONCILIATION
@@ -189,6 +189,8 @@ class Run:
             dates = sorted(pending.pending_dates(self._lake))
         self._record.dates = dates
         self._summary.dates = [day.isoformat() for day in dates]
+        if job in ("measure", "daily") and dates:
+            fetch()
         if job in ("reconcile", "daily") and dates:
             with self._step(f"reconcile {business_dates.describe(dates)}"):
                 pending.add_pending(self._lake, dates, self._record.run_id)

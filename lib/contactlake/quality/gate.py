@@ -4,7 +4,9 @@ import logging
 import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pandas as pd
@@ -57,6 +59,11 @@ class _Suite:
     name: str
     figures: pd.DataFrame
     expectations: tuple[tuple[Severity, Any], ...]
+
+
+def fetch() -> None:
+    """Imports Great Expectations beside what goes on, which takes seconds: Spark has most to do before the verdict."""
+    Thread(target=import_module, args=("great_expectations.expectations",), name="gate").start()
 
 
 def judge(audited: Sequence[Audited], limits: Sequence[Limit], docs: Path | None) -> list[Result]:
