@@ -58,7 +58,10 @@ def _instant(text: str) -> datetime:
         raise argparse.ArgumentTypeError(f"{text!r} is not an ISO 8601 instant such as 2025-03-03T06:00:00Z") from None
     if instant.tzinfo is None:
         raise argparse.ArgumentTypeError(f"{text!r} has no zone, give one such as 2025-03-03T06:00:00Z")
-    return instant.astimezone(UTC)
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        raise argparse.ArgumentTypeError(f"{text!r} lies outside of the years 1 to 9999 in UTC") from None
 
 
 def _date(text: str) -> date:

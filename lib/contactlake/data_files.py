@@ -88,7 +88,7 @@ class DataWriter:
         files: list[DataFile] = []
         filling: dict[date | None, _Filling] = {}
         for table in tables:
-            for day, rows in self._by_date(table.select(self.schema.names).cast(self.schema)):
+            for day, rows in self._by_date(with_columns(table, self.schema)):
                 if day not in filling:
                     filling[day] = _Filling(self, day)
                 filling[day].add(rows)
@@ -184,20 +184,32 @@ class Rewriter:
         rewritten: list[dict[str, Any]] = []
         for row in files.to_pylist():
             content = self.writer.store.read(f"{self.writer.folder}/{row['file']}")
-            marks = self.change.marks(read_rows(content, self.change.columns))
+            asked = pa.schema([self.writer.schema.field(name) for name in self.change.columns])
+            marks = self.change.marks(with_columns(read_rows(content, self.change.columns), asked))
             if not marks.any():
                 continue
-            laid = self.writer.write([self.change.apply(read_rows(content), marks)])
+            rows = with_columns(read_rows(content), self.writer.schema)
+            laid = self.writer.write([self.change.apply(rows, marks)])
             rewritten.append({"rewritten": row["file"], "changed": int(marks.sum())})
             rewritten += [{"rewritten": row["file"], "changed": 0, **vars(file)} for file in laid]
         return pa.Table.from_pylist(rewritten, REWRITTEN)
 
 
 def read_rows(content: bytes, columns: Sequence[str] | None = None) -> pa.Table:
-    """The rows of a Parquet file, whoever wrote it: Spark's old timestamps as microseconds."""
-    return pq.read_table(
-        pa.BufferReader(content), columns=None if columns is None else list(columns), coerce_int96_timestamp_unit="us"
-    )
+    """The rows of a Parquet file, whoever wrote it: Spark's old timestamps as microseconds.
+
+    With `columns`, those of them that the file has: others have come to the table later.
+    """
+    file = pq.ParquetFile(pa.BufferReader(content), coerce_int96_timestamp_unit="us")
+    return file.read(None if columns is None else [name for name in columns if name in file.schema_arrow.names])
+
+
+def with_columns(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """`rows` with the columns of `schema`; those that it lacks are null."""
+    for field in schema:
+        if field.name not in rows.column_names:
+            rows = rows.append_column(field.name, pa.nulls(rows.num_rows, field.type))
+    return rows.select(schema.names).cast(schema)
 
 
 class _Filling:

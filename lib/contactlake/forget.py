@@ -17,10 +17,11 @@ import pyarrow as pa
 
 from contactlake.archive.storage import ObjectStore
 from contactlake.config import PSEUDONYM_KEY_VARIABLE, Configuration
-from contactlake.data_files import read_rows
+from contactlake.data_files import read_rows, with_columns
 from contactlake.errors import ConfigurationError
+from contactlake.feeds.arrow_schema import arrow_schema
 from contactlake.feeds.rows import nulled
-from contactlake.privacy import LINKS, Marks, Suppression, plain_form, pseudonym
+from contactlake.privacy import BETWEEN_DIGITS, LINKS, Marks, Suppression, plain_form, pseudonym
 from contactlake.session import for_little
 from contactlake.standing_orders import Suppressed, write_suppressed
 from contactlake.store import Lake
@@ -31,8 +32,8 @@ from contactlake.tenure import Progress, Tenure, hold_lake
 _LITTLE_BYTES = 32 << 20
 _TOLD = pa.schema([pa.field("id", pa.string())])
 _TOLD_DDL = "id string"
-_ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
-_BETWEEN_DIGITS = re.compile(r"[ ().\-/]+")
+_ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
+"""JSON's escapes, and what stands for a byte that is no UTF-8, which most likely is Latin-1."""
 _SHORTEST_CUT = 4
 """So many characters of an identifier at the end of a text that was cut are taken for the identifier."""
 
@@ -78,7 +79,9 @@ class _Ids:
         found: set[str] = set()
         for row in files.to_pylist():
             content = self.store.read(f"{self.table.path}/{row['file']}")
-            rows = read_rows(content, (*self.table.identifying, *links))
+            columns = (*self.table.identifying, *links)
+            asked = pa.schema([arrow_schema(self.table).field(name) for name in columns])
+            rows = with_columns(read_rows(content, columns), asked)
             marks = pa.array(self.suppression.rows(rows, self.table.identifying))
             found |= {text for name in links for text in rows[name].filter(marks).to_pylist() if text}
         return pa.table({"id": pa.array(sorted(found), pa.string())}, _TOLD)
@@ -127,9 +130,10 @@ def mentions(raw: str, plain: Collection[str]) -> bool:
 
     A text that was cut may end with the beginning of one.
     """
-    unescaped = _ESCAPED.sub(lambda escape: chr(int(escape[1], 16)) if escape[1] else escape[2], raw)
+    unescaped = _ESCAPED.sub(lambda escape: escape[3] or chr(int(escape[1] or escape[2], 16)), raw)
+    unescaped = unescaped.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # halves become characters
     raw, text = raw.lower(), f"{raw}\n{unescaped}".lower()
-    dialled = _BETWEEN_DIGITS.sub("", text)
+    dialled = BETWEEN_DIGITS.sub("", text)
     for value in plain:
         is_number = not value.strip("+0123456789")
         told, sought = (dialled, value.strip("+")) if is_number else (text, value)

@@ -55,6 +55,14 @@ def last_complete_run(lake: Lake) -> PastRun | None:
     )
 
 
+def reconciled_dates(lake: Lake) -> set[date]:
+    """The dates that were reconciled since the archive was last read: their conformed rows tell all of the events."""
+    rows = lake.read_rows(RUN, ("run_id", "job", "dates"), pc.field("status").isin(COMPLETE)).to_pylist()
+    last_read = max((row["run_id"] for row in rows if row["job"] in ("ingest", "daily")), default="")
+    later = (row for row in rows if row["job"] in ("reconcile", "daily") and row["run_id"] >= last_read)
+    return {day for row in later for day in row["dates"] or ()}
+
+
 def is_succession(last: PastRun | None, lease: Lease) -> bool:
     """Whether `lease` follows that of the last complete run, whose holder has said that it ended.
 

@@ -261,12 +261,14 @@ def _around(landed: Landed, table: Table) -> Around | None:
     if table.lasting is None:
         return None
     bounds = landed.bounds[table.path]
+    if any(nulls for _, _, nulls in bounds):  # a version that does not tell it may be of any date
+        return None
     spans = [
         (shifted(instant_of(least), -_SAME_DATE), shifted(instant_of(greatest), _SAME_DATE + timedelta(microseconds=1)))
         for least, greatest, _ in bounds
         if least is not None and greatest is not None
     ]
-    return Around((table.lasting,), spans, nulls=any(nulls for _, _, nulls in bounds))
+    return Around((table.lasting,), spans, nulls=True)
 
 
 def _version(record_type: RecordType) -> Any:

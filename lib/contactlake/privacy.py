@@ -23,14 +23,18 @@ Marks = npt.NDArray[np.bool_]
 """Of each row, whether it is one of those that are meant."""
 
 
-_TELEPHONE = re.compile(r"(?=[^0-9]*[0-9])[+0-9 ().\-/]*")
+_BETWEEN = r"\s().\-/\u2010-\u2015"
+BETWEEN_DIGITS = re.compile(f"[{_BETWEEN}]+")
+"""What may stand between the digits of a telephone number."""
+_TELEPHONE = re.compile(rf"(?=[^0-9]*[0-9])[+0-9{_BETWEEN}]*")
 _NOT_DIALLED = re.compile(r"[^+0-9]+")
 
 
 def plain_form(value: str) -> str:
     """The value trimmed and lower-cased; of a telephone number, `+` and digits alone.
 
-    A telephone number is what is written with digits, `+`, spaces, brackets, dots, hyphens and slashes alone.
+    A telephone number is what is written with digits, `+`, spaces and hyphens of any width, brackets, dots and slashes
+    alone.
     """
     plain = value.strip().lower()
     return _NOT_DIALLED.sub("", plain) if _TELEPHONE.fullmatch(plain) else plain

@@ -21,7 +21,7 @@ from contactlake.evidence import Evidence, gather
 from contactlake.feeds import FEEDS
 from contactlake.feeds.symbee import SYMBEE_TRANSCRIPTS
 from contactlake.freshness import Source, Watch, freshness
-from contactlake.history import PastRun
+from contactlake.history import PastRun, reconciled_dates
 from contactlake.ingest import (
     Change,
     Landed,
@@ -153,8 +153,15 @@ class Run:
         return lake + sum(item.size for _, item in self._listed) < _LITTLE_BYTES
 
     def _probe_archives(self) -> None:
-        """Raises `StorageError` for an archive that is not there, before anything is started or written."""
+        """Raises `StorageError` for an archive that is not there, before anything is started or written.
+
+        Raises `ConfigurationError` for one that this version cannot read.
+        """
         for section, entry in zip(self._configuration.feed, self._entries, strict=True):
+            if section.name not in {feed.name for feed in FEEDS}:
+                raise ConfigurationError(
+                    f'feed "{section.name}" cannot be read yet', "leave it out of the configuration"
+                )
             entry.store.probe(section.prefix)
 
     def _check(self, tenure: Tenure) -> None:
@@ -209,6 +216,7 @@ class Run:
         with self._step(f"read {len(listed)} objects"):
             landing = self._landing()
             landed = land(self._lake.spark, landing, listed)
+            listed = [(entry, item) for entry, item in listed if (entry, item.key) in landed.read]
             named = self._named_transcripts(landed)
             if named:
                 landed.add(land(self._lake.spark, landing, named))
@@ -253,10 +261,6 @@ class Run:
         self._known = self._ledger()
         new: list[tuple[int, ArchiveObject]] = []
         for number, (section, entry) in enumerate(zip(self._configuration.feed, self._entries, strict=True)):
-            if section.name not in {feed.name for feed in FEEDS}:
-                raise ConfigurationError(
-                    f'feed "{section.name}" cannot be read yet', "leave it out of the configuration"
-                )
             window = self._window(section, last)
             listing = list_place(entry.store, _place(section), window)
             if not listing.objects:
@@ -418,8 +422,22 @@ class Run:
         if found is not None:
             with self._step("publish"):
                 publish(self._lake, found, dates)
-                still_open = open_dates(self._lake, dates, self._configuration.lake.timezone)
-                pending.settle_pending(self._lake, dates, still_open, self._record.run_id)
+                settled = self._settled(dates)
+                still_open = open_dates(self._lake, settled, self._configuration.lake.timezone)
+                pending.settle_pending(self._lake, settled, still_open, self._record.run_id)
+
+    def _settled(self, dates: Sequence[date]) -> list[date]:
+        """Those of `dates` that are measured for good: a job of its own may have measured what is not reconciled."""
+        if self._request.job != "measure":
+            return list(dates)
+        reconciled = reconciled_dates(self._lake)
+        settled = [day for day in dates if day in reconciled]
+        if len(settled) < len(dates):
+            log.warning(
+                "%d of the dates were not reconciled since the archive was read, and stay pending",
+                len(dates) - len(settled),
+            )
+        return settled
 
     def _warn_of_silence(self, rules: GateRules) -> None:
         """Where nothing is new, that may be what is wrong; a run without anything to tell writes nothing."""

@@ -36,6 +36,7 @@ from contactlake.data_files import (
     RowChange,
     Sieve,
     read_rows,
+    with_columns,
 )
 from contactlake.delta_log import APP, CommitConflict, DeltaLog, NamedFile
 from contactlake.digest import digest
@@ -249,7 +250,7 @@ class Lake:
             return schema.empty_table()
         if log.is_plain:
             rows = log.rows([name for name in columns if name in log.column_names], where)
-            return _with_columns(rows, schema)
+            return with_columns(rows, schema)
         rows = self.read(table).toArrow()
         return (rows if where is None else rows.filter(where)).select(list(columns)).cast(schema)
 
@@ -588,13 +589,14 @@ class Lake:
 
     def _shed(self, table: Table, age: timedelta, entries: Callable[[DeltaLog], Collection[str]]) -> tuple[int, int]:
         log = self._writable(table)
+        self.check_lease()
         if log.version:
             log.checkpoint()
+        gone, unread = log.unneeded(age), entries(log)
+        unfinished = list(self.store.unfinished(f"{table.path}/"))
+        # Who still holds the lake now has listed nothing of a later run's, however long it sleeps before it deletes.
         self.check_lease()
-        gone = log.unneeded(age)
-        self.store.delete(f"{table.path}/{path}" for path in gone)
-        unread = entries(log)
-        self.store.delete(unread)
+        self.store.delete([*(f"{table.path}/{path}" for path in gone), *unread, *unfinished])
         return len(gone), len(unread)
 
     # --- laying down and committing ---
@@ -708,14 +710,6 @@ def _delta_fields(table: Table) -> list[dict[str, Any]]:
         {**described, "metadata": {"comment": column.description}}
         for described, column in zip(fields, table.columns, strict=True)
     ]
-
-
-def _with_columns(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """`rows` with the columns of `schema`; those that it lacks are null."""
-    for field in schema:
-        if field.name not in rows.column_names:
-            rows = rows.append_column(field.name, pa.nulls(rows.num_rows, field.type))
-    return rows.select(schema.names).cast(schema)
 
 
 def greatest_lease(store: ObjectStore) -> int:

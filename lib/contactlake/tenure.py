@@ -138,7 +138,8 @@ def hold_lake(
 
 def _clear_landings(root: ObjectStore, run_id: str) -> None:
     """Removes what runs before this one have left; what a later one lays down is none of this one's business."""
-    folders = {found.key.split("/")[1] for found in root.list(f"{LANDING}/")}
+    keys = (*(found.key for found in root.list(f"{LANDING}/")), *root.unfinished(f"{LANDING}/"))
+    folders = {key.split("/")[1] for key in keys}
     for folder in folders:
         if folder < run_id:
             root.delete_prefix(f"{LANDING}/{folder}/")

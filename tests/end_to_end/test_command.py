@@ -69,6 +69,7 @@ def archive(tmp_path: Path) -> Path:
         (["daily", "--config", "nowhere.toml"], "nowhere.toml"),
         (["daily", "--config", "CONFIG", "--as-of", "2025-03-06T00:00:00"], "--as-of"),
         (["daily", "--config", "CONFIG", "--as-of", "yesterday"], "--as-of"),
+        (["daily", "--config", "CONFIG", "--as-of", "0001-01-01T00:00:00+14:00"], "--as-of"),
         (["daily", "--config", "CONFIG", "--from", "2025-03-02", "--to", "2025-03-01"], "--from"),
         (["daily", "--config", "CONFIG", "--from", "2025-03-02"], "--to"),
         (["daily", "--config", "CONFIG", "--from", "2025-02-30", "--to", "2025-03-01"], "--from"),

@@ -265,6 +265,10 @@ def test_without_a_key_or_a_lake_nothing_is_touched(tmp_path: Path, monkeypatch:
         ('{"Email":"\\u0041nn@example.org"}', MAIL, True),
         ('{"Email":"ann\\/x@example.org"}', "ann/x@example.org", True),
         ('{"Email":"joann@example.com"}', MAIL, False),
+        ('{"FarEndAddress":"+1\u00a0555\u2011010\u20110123"}', PHONE, True),
+        ('{"Name":"M\\xfcller"}', "müller", True),
+        ('{"Name":"\\ud83d\\ude00 Ann"}', "😀 ann", True),
+        ('{"Name":"\\ud83d Ann"}', "😀 ann", False),
     ],
 )
 def test_a_text_mentions_a_value_however_it_is_written(raw: str, plain: str, is_told: bool) -> None:

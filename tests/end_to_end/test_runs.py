@@ -2,20 +2,22 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
-from tests.centre import HOUR, Centre, assert_same_lake
+from tests.centre import AS_OF, HOUR, Centre, assert_same_lake
+from tests.lakes import run
 from tests.records import contact, contact_object, interaction, interaction_object, text
 
 from contactlake import run as run_module
 from contactlake import tenure
 from contactlake.errors import ConfigurationError, StorageError
 from contactlake.tables.conformed import AGENT, INTERACTION, RECONCILIATION
-from contactlake.tables.events import CONNECT_CONTACT
+from contactlake.tables.events import CONNECT_CONTACT, SYMBEE_INTERACTION
 from contactlake.tables.gold import HANDLE_DAILY, RECONCILIATION_DAILY
 from contactlake.tables.ops import INGEST_COUNT, INGESTED_OBJECT, QUALITY_RESULT, QUARANTINE, RUN
 
@@ -162,6 +164,43 @@ def test_jobs_one_by_one_give_what_daily_gives(centre: Centre) -> None:
     assert centre.pending() == []
     centre.run(lake="daily")
     assert_same_lake(centre, "lake", "daily")
+
+
+def test_what_is_measured_before_it_is_reconciled_stays_pending(centre: Centre) -> None:
+    centre.arrives(interaction_object(HOUR, interaction()), contact_object(HOUR, contact()))
+    centre.run(job="ingest")
+    centre.run(job="measure")
+    assert centre.pending() == [date(2025, 3, 4)]
+    centre.run(job="reconcile")
+    centre.arrives(interaction_object(HOUR, interaction(TaskId="late", GatewayTaskId="other"), name="late"))
+    centre.run(job="ingest")
+    centre.run(job="measure")
+    assert centre.pending() == [date(2025, 3, 4)]
+    centre.run()
+    centre.run(lake="daily")
+    assert_same_lake(centre, "lake", "daily")
+
+
+@pytest.mark.parametrize("is_told_first", [True, False])
+def test_versions_of_which_one_does_not_tell_its_initiation_are_one(centre: Centre, is_told_first: bool) -> None:
+    told = interaction()
+    silent = interaction(InitiationTimestamp=None, CompletedTimestamp="2025-03-05T17:06:00Z")
+    first, second = (told, silent) if is_told_first else (silent, told)
+    centre.arrives(interaction_object(HOUR, first, name="first"))
+    centre.run()
+    centre.arrives(interaction_object(HOUR, second, name="second"))
+    centre.run()
+    centre.run(lake="at-once")
+    assert len(centre.rows(SYMBEE_INTERACTION)) == 1
+    assert_same_lake(centre, "lake", "at-once")
+
+
+def test_a_feed_that_cannot_be_read_yet_touches_nothing(centre: Centre) -> None:
+    settings = centre.settings()
+    unknown = replace(settings, feed=(replace(settings.feed[0], name="vonage"), *settings.feed[1:]))
+    with pytest.raises(ConfigurationError, match="vonage"):
+        run(centre.spark, unknown, AS_OF)
+    assert not (centre.root / "lake").exists()
 
 
 def test_a_named_range_leaves_other_dates_pending(centre: Centre) -> None:

@@ -17,6 +17,7 @@ from botocore.exceptions import ReadTimeoutError
 from tests.s3_server import Bucket
 
 from contactlake.archive import s3_client, s3_store
+from contactlake.archive.directory_store import DirectoryStore
 from contactlake.archive.storage import ObjectStore, ObjectVanished, S3Options, open_store
 from contactlake.errors import ConfigurationError, StorageError
 
@@ -247,6 +248,22 @@ def test_other_places_are_a_mistake_of_the_configuration(root: str) -> None:
 
 
 class TestDirectory:
+    def test_tells_of_what_was_cut_short_and_deletes_it_with_its_folder(self, tmp_path: Path) -> None:
+        store = DirectoryStore(tmp_path)
+        for key in ("p/whole", "q/r/whole"):
+            store.write(key, b"-")
+        cut = ("p/.contactlake-01.tmp", "q/r/.contactlake-02.tmp", ".contactlake-03.tmp")
+        for key in cut:
+            (tmp_path / key).write_bytes(b"-")
+        assert keys(store) == ["p/whole", "q/r/whole"]
+        assert sorted(store.unfinished("")) == sorted(cut)
+        assert list(store.unfinished("q/")) == [cut[1]]
+        assert list(store.unfinished("nowhere/")) == []
+        store.delete_prefix("q/")
+        assert not (tmp_path / "q").exists()
+        store.delete(store.unfinished("p/"))
+        assert [path.name for path in (tmp_path / "p").iterdir()] == ["whole"]
+
     @pytest.fixture
     def root(self, tmp_path: Path) -> Path:
         root = tmp_path / "archive"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -501,6 +501,68 @@ def test_columns_that_came_later_are_null_in_old_rows(lake: Lake, spark: SparkSe
     assert again.read_rows(later, ["id", "more"]).to_pylist() == [{"id": "old", "more": None}]
     again.append_rows(later, [{"id": "newer", "more": "m"}])
     assert again.read_rows(later, ["more"], pc.field("id") == "newer").to_pylist() == [{"more": "m"}]
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """A change of the row whose id is "0"."""
+
+    columns: tuple[str, ...] = ("id", "more")
+
+    def marks(self, rows: pa.Table) -> Any:
+        assert rows["more"].null_count == rows.num_rows
+        return pc.equal(rows["id"], "0").to_numpy()
+
+    def apply(self, rows: pa.Table, marks: Any) -> pa.Table:
+        return rows.set_column(0, "id", pc.if_else(marks, "renamed", rows["id"]))
+
+
+def test_files_from_before_a_column_came_are_changed_and_made_one(lake: Lake) -> None:
+    lake.is_little = True
+    for number in range(3):
+        lake.append_rows(PLAIN, [{"id": f"{number}", "number": number}])
+    later = replace(PLAIN, columns=(*PLAIN.columns, text("more", "What came later.")))
+    assert lake.rewrite(later, Renamed(), lake.files(later)) == 1
+    assert lake.compact(later) == 3
+    rows = lake.read_rows(later, ["id", "more", "number"]).sort_by("number").to_pylist()
+    assert rows == [{"id": name, "more": None, "number": n} for n, name in enumerate(("renamed", "1", "2"))]
+
+
+def test_who_loses_the_lake_while_looking_for_old_files_deletes_none(
+    spark: SparkSession, root: DirectoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_lost = False
+
+    def check() -> None:
+        if is_lost:
+            raise LakeHeld("lost", "wait")
+
+    def lose(*arguments: Any) -> Any:
+        nonlocal is_lost
+        found = unneeded(*arguments)
+        is_lost = True
+        return found
+
+    unneeded = DeltaLog.unneeded
+    lake = make_lake(spark, root, check=check)
+    lake.create(PLAIN)
+    for number in range(2):
+        lake.overwrite_rows(PLAIN, [{"id": f"{number}"}])
+    monkeypatch.setattr(DeltaLog, "unneeded", lose)
+    before = [found.key for found in root.list("")]
+    with pytest.raises(LakeHeld):
+        lake.purge(PLAIN)
+    left = [found.key for found in root.list("")]
+    assert [key for key in left if "checkpoint" not in key] == before
+
+
+def test_what_a_write_that_was_cut_short_has_left_is_purged(lake: Lake, root: DirectoryStore) -> None:
+    lake.append_rows(PLAIN, [{"id": "0"}])
+    staged = root.root / PLAIN.path / ".contactlake-0123.tmp"
+    staged.write_bytes(b"+15550100123")
+    lake.purge(PLAIN)
+    assert not staged.exists()
+    assert lake.read_rows(PLAIN, ["id"]).to_pylist() == [{"id": "0"}]
 
 
 def test_expected_versions_are_seen_to(lake: Lake, spark: SparkSession, root: DirectoryStore) -> None:

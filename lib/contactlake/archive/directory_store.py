@@ -157,12 +157,20 @@ class DirectoryStore:
     def delete_prefix(self, prefix: str) -> None:
         if not prefix:
             raise ValueError("an empty prefix would delete the whole store")
-        self.delete(found.key for found in self.list(prefix))
+        self.delete([*(found.key for found in self.list(prefix)), *self.unfinished(prefix)])
         if prefix.endswith("/"):  # what is left are empty folders, which no key tells of
             folder = self._path(prefix.rstrip("/"))
             for emptied in (*sorted(folder.rglob("*"), reverse=True), folder):
                 with suppress(OSError):  # not there any more, or somebody has put something in
                     emptied.rmdir()
+
+    def unfinished(self, prefix: str) -> Iterator[str]:
+        folder = self._path(prefix.rpartition("/")[0]) if "/" in prefix else self.root
+        with _refusals(str(folder)):
+            for path in folder.rglob(f"{_STAGED_PREFIX}*{_STAGED_SUFFIX}"):
+                key = path.relative_to(self.root).as_posix()
+                if key.startswith(prefix):
+                    yield key
 
     def now(self) -> datetime:
         with _refusals(self.uri), _staged(self.root, io.BytesIO(b"now")) as staged:

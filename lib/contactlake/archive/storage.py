@@ -115,6 +115,9 @@ class ObjectStore(Protocol):
     def delete_prefix(self, prefix: str) -> None:
         """Remove every object that `list(prefix)` shows. An empty prefix is a `ValueError`."""
 
+    def unfinished(self, prefix: str) -> Iterator[str]:
+        """Keys, to be deleted, of what writes that were cut short have left below `prefix`; listings leave it out."""
+
     def now(self) -> datetime:
         """UTC by the clock that stamps `modified_at`, not the host's: to be called only where one may write."""
 
