@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -197,7 +196,8 @@ def test_versions_of_which_one_does_not_tell_its_initiation_are_one(centre: Cent
 
 def test_a_feed_that_cannot_be_read_yet_touches_nothing(centre: Centre) -> None:
     settings = centre.settings()
-    unknown = replace(settings, feed=(replace(settings.feed[0], name="vonage"), *settings.feed[1:]))
+    other = settings.feed[0].model_copy(update={"name": "vonage"})
+    unknown = settings.model_copy(update={"feed": [other]})
     with pytest.raises(ConfigurationError, match="vonage"):
         run(centre.spark, unknown, AS_OF)
     assert not (centre.root / "lake").exists()
