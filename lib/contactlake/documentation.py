@@ -52,7 +52,9 @@ def configuration_page() -> str:
                 [f"`{CONFIG_VARIABLE}`", "The configuration file, where `--config` is not given."],
                 [
                     f"`{PSEUDONYM_KEY_VARIABLE}`",
-                    'The key of `customer_identifiers = "hash"`, which is refused without.',
+                    'The key of `customer_identifiers = "hash"`, which is refused without, and of the list that'
+                    " `forget` keeps: once there is one, every run that stores identifiers or attributes needs the"
+                    " same key.",
                 ],
                 ["`SPARK_CONF_DIR`", "Spark's settings; the console command takes those that ship with it by default."],
                 ["`AWS_…`", "Credentials and region, by the standard AWS chain; never in the file."],

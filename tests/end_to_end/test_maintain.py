@@ -41,8 +41,8 @@ def test_files_become_few_and_rows_stay(spark: SparkSession, tmp_path: Path) -> 
     table = lake / SYMBEE_INTERACTION.path
     never_named = table / "never-named.parquet"
     never_named.write_bytes(b"what a killed run left")
-    (lake / "_landing" / "run").mkdir(parents=True)
-    (lake / "_landing" / "run" / "left.parquet").write_bytes(b"left")
+    (lake / "_landing" / "00000001-killed").mkdir(parents=True)
+    (lake / "_landing" / "00000001-killed" / ".contactlake-0123.tmp").write_bytes(b"left")
 
     told = maintain(settings, lambda _: None)
     assert told["files_compacted"][SYMBEE_INTERACTION.path] == 3
