@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).parents[1]
 
 _FOR_MANY_RUNS = (
     # Drivers that were killed let go of nothing that they held in the JVM.
-    "--driver-memory 6g "
+    "--driver-memory 4500m "
     "--conf spark.sql.shuffle.partitions=2 --conf spark.sql.codegen.wholeStage=false "
     "--conf spark.sql.codegen.factoryMode=NO_CODEGEN "
     # Unlike a run's own, this JVM lives long enough for the optimising compiler to pay, and sees very many tables.
