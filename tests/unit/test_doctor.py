@@ -31,7 +31,7 @@ NOW = datetime.now(UTC)
 
 
 def hour(ago: timedelta) -> str:
-    return f"{NOW - ago:%Y/%m/%d/%H}"
+    return f"{datetime.now(UTC) - ago:%Y/%m/%d/%H}"
 
 
 def examination(lake: str, archive: str, options: S3Options | None = None, **changes: Any) -> Examination:
@@ -136,7 +136,7 @@ class TestArchive:
         assert bool(found.remedy) is (verdict == "warn")
 
     def test_a_feed_by_dates_is_not_silent_on_its_date(self, tmp_path: Path) -> None:
-        write_objects(tmp_path, {f"interactions/{NOW:%Y/%m/%d}/a": b"{}"})
+        write_objects(tmp_path, {f"interactions/{datetime.now(UTC):%Y/%m/%d}/a": b"{}"})
         found = made(places.archive, examination(str(tmp_path), str(tmp_path), feed={"layout": "%Y/%m/%d/"}))
         assert (found.verdict, found.found[-5:]) == ("ok", "today")
 
