@@ -23,7 +23,7 @@ Marks = npt.NDArray[np.bool_]
 """Of each row, whether it is one of those that are meant."""
 
 
-_BETWEEN = r"\s().\-/\u2010-\u2015"
+_BETWEEN = r" \u00a0\u2000-\u200a\u202f\u3000().\-/\u2010-\u2015"
 BETWEEN_DIGITS = re.compile(f"[{_BETWEEN}]+")
 """What may stand between the digits of a telephone number."""
 _TELEPHONE = re.compile(rf"(?=[^0-9]*[0-9])[+0-9{_BETWEEN}]*")
