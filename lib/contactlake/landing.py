@@ -10,10 +10,12 @@ import io
 import traceback
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -24,13 +26,15 @@ from contactlake.data_files import DataFile, DataWriter
 from contactlake.errors import StorageError
 from contactlake.feeds import feed_named
 from contactlake.feeds.arrow_schema import arrow_schema
-from contactlake.feeds.block import Decoded, Quarantined, decode_text
+from contactlake.feeds.block import Decoded, Quarantined, Stretch, decode, stretches
 from contactlake.feeds.record_type import Context, Feed
 from contactlake.privacy import Privacy
 from contactlake.retention import Outdated, dated_at
 from contactlake.tables.declaration import Table
 from contactlake.tables.ops import QUARANTINE
 
+_BATCH_BYTES = 4 << 20
+"""So much text of one source is decoded at once: a call for each small object would cost more than what it does."""
 _FILE_BYTES = 64 << 20
 """Rows of one table are laid down once they take this much memory."""
 
@@ -98,12 +102,54 @@ class Landing:
         writer = _Writer(self)
         for batch in batches:
             for row in batch.to_pylist():
-                yield _manifest(writer.read_object(**row))
-        yield _manifest(writer.finish())
+                writer.read_object(**row)
+                if told := writer.told():
+                    yield _manifest(told)
+        writer.finish()
+        yield _manifest(writer.told())
 
 
 def _manifest(rows: list[dict[str, object]]) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist([{name: row.get(name) for name in MANIFEST.names} for row in rows], MANIFEST)
+
+
+@dataclass(eq=False)
+class _Object:
+    """An object that is being read."""
+
+    entry: int
+    source: Entry
+    key: str
+    size: int
+    etag: str
+    arrival_at: datetime
+    modified_at: datetime
+    counts: "_Counts" = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
+
+    @property
+    def uri(self) -> str:
+        return self.source.store.uri_of(self.key)
+
+
+class _Unforeseen(RuntimeError):
+    """A fault of the program's own, which names the objects that it came up with, and nothing of what they hold."""
+
+
+@contextmanager
+def _placed(items: Sequence[_Object]) -> Iterator[None]:
+    """Says of what goes wrong where it was.
+
+    What a library says of a value it cannot take may be the value: where it was and what kind is enough.
+    """
+    try:
+        yield
+    except (StorageError, _Unforeseen):
+        raise
+    except Exception as fault:
+        places = "".join(traceback.format_tb(fault.__traceback__))
+        uris = list(dict.fromkeys(item.uri for item in items))
+        where = uris[0] if len(uris) == 1 else f"one of {len(uris)} objects from {uris[0]} to {uris[-1]}"
+        raise _Unforeseen(f"{where}: {type(fault).__name__} in\n{places}") from None
 
 
 class _Writer:
@@ -114,107 +160,147 @@ class _Writer:
         self._tables: dict[str, Table] = {}
         self._pending: dict[str, list[pa.Table]] = defaultdict(list)
         self._pending_bytes: Counter[str] = Counter()
-        self._files: list[dict[str, object]] = []
+        self._told: list[dict[str, object]] = []
+        self._unread: list[_Object] = []
+        """Objects of one entry whose last records wait to be decoded with others."""
+        self._batch: list[tuple[_Object, Stretch]] = []
+        self._batch_bytes = 0
 
     def read_object(
         self, entry: int, key: str, size: int, etag: str, arrival_at: datetime, modified_at: datetime
-    ) -> list[dict[str, object]]:
-        """One object's part of the manifest."""
+    ) -> None:
+        """Reads one object, of which the last part may be decoded later."""
+        source = self._landing.entries[entry]
+        if self._unread and self._unread[0].entry != entry:
+            self._decode()
+        item = _Object(entry, source, key, size, etag, arrival_at, modified_at)
         try:
-            counts = self._read(self._landing.entries[entry], key, size, etag, arrival_at, modified_at)
+            with _placed([item]):
+                self._read(item)
         except ObjectVanished as fault:
-            return [{"entry": entry, "key": key, "status": "VANISHED", "detail": str(fault)}]
+            self._told.append({"entry": entry, "key": key, "status": "VANISHED", "detail": str(fault)})
         except StorageError as fault:
-            return [{"entry": entry, "key": key, "status": "REFUSED", "detail": str(fault)}]
-        except Exception as fault:
-            # What a library says of a value it cannot take may be the value: where it was and what kind is enough.
-            places = "".join(traceback.format_tb(fault.__traceback__))
-            uri = self._landing.entries[entry].store.uri_of(key)
-            raise RuntimeError(f"{uri}: {type(fault).__name__} in\n{places}") from None
-        rows: list[dict[str, object]] = [
+            self._told.append({"entry": entry, "key": key, "status": "REFUSED", "detail": str(fault)})
+
+    def told(self) -> list[dict[str, object]]:
+        """The manifest's rows since this was last asked."""
+        told, self._told = self._told, []
+        return told
+
+    def _read(self, item: _Object) -> None:
+        """Collects the records of the object that was listed with its ETag, which is what the ledger will say.
+
+        The store raises its errors before the first of them, or not at all.
+        """
+        feed, context = feed_named(item.source.feed), self._context(item)
+        try:
+            with (
+                item.source.store.open(item.key, item.etag) as stream,
+                open_text(stream, item.key, self._landing.max_decompressed_bytes) as text,
+            ):
+                for part in stretches(text, feed, context):
+                    if isinstance(part, Decoded):
+                        self._take([item], part)
+                        continue
+                    self._batch.append((item, part))
+                    self._batch_bytes += part.size
+                    if self._batch_bytes >= _BATCH_BYTES:
+                        self._decode()
+                if not isinstance(text, bytes) or not feed.is_flat:  # the text is gone, or only this object's
+                    self._decode()
+        except UnreadableObject as fault:
+            unreadable = _unreadable(item.source.store, item.key, item.size, item.etag, fault)
+            self._add_quarantined(item, [unreadable])
+            item.counts[UNKNOWN_TYPE] = [1, 1]
+        self._unread.append(item)
+        if not self._batch:
+            self._decode()
+
+    def _context(self, item: _Object) -> Context:
+        privacy = self._landing.privacy
+        return Context(item.source.environment, privacy.attributes_keep, privacy.column, item.key, privacy.forgotten)
+
+    def _decode(self) -> None:
+        """Decodes what waits for it; tells of the objects that are done with it."""
+        batch, self._batch, self._batch_bytes = self._batch, [], 0
+        if batch:
+            items = [item for item, _ in batch]
+            feed = feed_named(items[0].source.feed)
+            with _placed(items):
+                self._take(items, decode([stretch for _, stretch in batch], feed, self._context(items[0])))
+        for item in self._unread:
+            self._tell(item)
+        self._unread = []
+
+    def _tell(self, item: _Object) -> None:
+        """One object's part of the manifest."""
+        counts = item.counts
+        self._told.append(
             {
-                "entry": entry,
-                "key": key,
+                "entry": item.entry,
+                "key": item.key,
                 "status": "READ",
                 "records": sum(records for records, _ in counts.values()),
                 "quarantined": sum(quarantined for _, quarantined in counts.values()),
             }
-        ]
+        )
         for record_type, (records, quarantined) in counts.items():
-            rows.append(
+            self._told.append(
                 {
-                    "entry": entry,
-                    "key": key,
+                    "entry": item.entry,
+                    "key": item.key,
                     "status": "COUNT",
                     "record_type": record_type,
                     "records": records,
                     "quarantined": quarantined,
                 }
             )
-        return rows
 
-    def _read(
-        self, source: Entry, key: str, size: int, etag: str, arrival_at: datetime, modified_at: datetime
-    ) -> "_Counts":
-        """Collects the records of the object that was listed with `etag`, which is what the ledger will say.
-
-        The store raises its errors before the first of them, or not at all.
-        """
-        landing = self._landing
-        privacy = landing.privacy
-        context = Context(source.environment, privacy.attributes_keep, privacy.column, key, privacy.forgotten)
-        counts: _Counts = defaultdict(lambda: [0, 0])
-        try:
-            with (
-                source.store.open(key, etag) as stream,
-                open_text(stream, key, landing.max_decompressed_bytes) as text,
-            ):
-                for decoded in decode_text(text, feed_named(source.feed), context):
-                    self._add_rows(source.store.uri_of(key), modified_at, decoded)
-                    self._add_quarantined(source, key, arrival_at, decoded.quarantined)
-                    _count(decoded, counts)
-        except UnreadableObject as fault:
-            unreadable = _unreadable(source.store, key, size, etag, fault)
-            self._add_quarantined(source, key, arrival_at, [unreadable])
-            counts[UNKNOWN_TYPE] = [1, 1]
-        return counts
-
-    def finish(self) -> list[dict[str, object]]:
+    def finish(self) -> None:
+        self._decode()
         for path in list(self._pending):
             self._lay_down(path)
-        return self._files
 
-    def _add_rows(self, source_object: str, modified_at: datetime, decoded: Decoded) -> None:
-        for record_type, rows in decoded.rows:
-            length = rows.num_rows
-            instant = pa.timestamp("us", "UTC")
-            for name, value in (
-                ("source_object", pa.scalar(source_object, pa.string())),
-                ("ingested_at", pa.scalar(self._landing.as_of, instant)),
-                (VERSION_COLUMN, pa.scalar(modified_at, instant)),
-            ):
-                rows = rows.append_column(name, pa.repeat(value, length))
+    def _take(self, items: Sequence[_Object], decoded: Decoded) -> None:
+        """Collects what the stretches gave, which are of `items`."""
+        uris = pa.array([item.uri for item in items], type=pa.string())
+        instant = pa.timestamp("us", "UTC")
+        modified = pa.array([item.modified_at for item in items], type=instant)
+        for (record_type, rows), of_stretch in zip(decoded.rows, decoded.row_stretches, strict=True):
+            for item, count in zip(items, np.bincount(of_stretch, minlength=len(items)).tolist(), strict=True):
+                if count:
+                    item.counts[record_type.name][0] += count
+            places = pa.array(of_stretch)
+            rows = (
+                rows.append_column("source_object", uris.take(places))
+                .append_column("ingested_at", pa.repeat(pa.scalar(self._landing.as_of, instant), rows.num_rows))
+                .append_column(VERSION_COLUMN, modified.take(places))
+            )
             if (before := self._landing.expired_before) is not None:
                 outdated = Outdated(dated_at(record_type.table), before)
                 rows = outdated.apply(rows, outdated.marks(rows))
             if rows.num_rows:
                 self._add(record_type.table, rows)
+        for stretch, refused in zip(decoded.refused_stretches, decoded.quarantined, strict=True):
+            entry = items[stretch].counts[refused.record_type or UNKNOWN_TYPE]
+            entry[0] += 1
+            entry[1] += 1
+            self._add_quarantined(items[stretch], [refused])
 
-    def _add_quarantined(self, source: Entry, key: str, arrival_at: datetime, quarantined: list[Quarantined]) -> None:
-        if not quarantined:
-            return
+    def _add_quarantined(self, item: _Object, quarantined: Sequence[Quarantined]) -> None:
+        feed = feed_named(item.source.feed)
         rows = [
             {
-                "feed": source.feed,
-                "object": source.store.uri_of(key),
+                "feed": item.source.feed,
+                "object": item.uri,
                 "ordinal": refused.ordinal,
                 "record_type": refused.record_type,
                 "reason": refused.reason,
                 "detail": refused.detail,
-                "raw": _raw(refused, feed_named(source.feed), self._landing.privacy),
+                "raw": _raw(refused, feed, self._landing.privacy),
                 "record_sha256": refused.sha256,
                 "bytes": refused.size,
-                "arrival_at": arrival_at,
+                "arrival_at": item.arrival_at,
                 "run_id": self._landing.run_id,
                 "quarantined_at": self._landing.as_of,
             }
@@ -234,7 +320,7 @@ class _Writer:
         rows = pa.concat_tables(self._pending.pop(path))
         del self._pending_bytes[path]
         if path in self._landing.adopting:
-            self._files += [_laid(path, file) for file in self._landing.adopting[path].write([rows])]
+            self._told += [_laid(path, file) for file in self._landing.adopting[path].write([rows])]
             return
         buffer = io.BytesIO()
         pq.write_table(rows, buffer, compression="snappy", store_schema=False, write_statistics=False)
@@ -243,7 +329,7 @@ class _Writer:
         self._landing.lake.write(file, buffer.getvalue())
         laid = {"status": "FILE", "table": path, "file": file, "records": rows.num_rows}
         lasting = self._tables[path].lasting
-        self._files.append(laid | (_bounds(rows[lasting]) if lasting else {}))
+        self._told.append(laid | (_bounds(rows[lasting]) if lasting else {}))
 
 
 def _bounds(instants: pa.ChunkedArray) -> dict[str, object]:
@@ -270,15 +356,6 @@ def _raw(refused: Quarantined, feed: Feed, privacy: Privacy) -> str | None:
 
 _Counts = dict[str, list[int]]
 """Per record type: records, and of these quarantined."""
-
-
-def _count(decoded: Decoded, counts: _Counts) -> None:
-    for record_type, rows in decoded.rows:
-        counts[record_type.name][0] += rows.num_rows
-    for refused in decoded.quarantined:
-        entry = counts[refused.record_type or UNKNOWN_TYPE]
-        entry[0] += 1
-        entry[1] += 1
 
 
 def _unreadable(store: ObjectStore, key: str, size: int, etag: str, fault: UnreadableObject) -> Quarantined:

@@ -20,7 +20,7 @@ from tests.unit.feed_samples import CONNECT, SYMBEE, TRANSCRIPTS, any_record, pl
 from contactlake.archive.records import Splitter, record_start
 from contactlake.feeds import block, native
 from contactlake.feeds.arrow_schema import arrow_schema
-from contactlake.feeds.block import Quarantined, decode_text
+from contactlake.feeds.block import Decoded, Quarantined, Stretch, decode, decode_text, stretches
 from contactlake.feeds.record_type import Context, Feed, RecordType, Refused
 from contactlake.feeds.rows import columns_of, table_of
 from contactlake.feeds.values import is_null, read_record, scalar_text
@@ -53,6 +53,29 @@ def by_the_block(text: bytes, feed: Feed, told: Context) -> tuple[Rows, list[Qua
     for found in rows.values():
         found.sort(key=lambda row: row["source_ordinal"])
     return rows, sorted(quarantined, key=lambda refused: refused.ordinal)
+
+
+def by_several(texts: Sequence[bytes], feed: Feed) -> list[tuple[Rows, list[Quarantined]]]:
+    """What `by_the_block` gives of each of `texts`, all of which are decoded together."""
+    parts = [(number, part) for number, text in enumerate(texts) for part in stretches(text, feed, context())]
+    waiting = [(number, part) for number, part in parts if isinstance(part, Stretch)]
+    decoded = [([number], part) for number, part in parts if isinstance(part, Decoded)]
+    if waiting:
+        decoded.append(([number for number, _ in waiting], decode([part for _, part in waiting], feed, context())))
+    rows: list[Rows] = [{} for _ in texts]
+    quarantined: list[list[Quarantined]] = [[] for _ in texts]
+    for numbers, part in decoded:
+        for (record_type, table), of_stretch in zip(part.rows, part.row_stretches, strict=True):
+            for stretch, row in zip(of_stretch.tolist(), _comparable(table), strict=True):
+                rows[numbers[stretch]].setdefault(record_type.name, []).append(row)
+        for stretch, refused in zip(part.refused_stretches, part.quarantined, strict=True):
+            quarantined[numbers[stretch]].append(refused)
+    for told in rows:
+        for found in told.values():
+            found.sort(key=lambda row: row["source_ordinal"])
+    return [
+        (told, sorted(refused, key=lambda one: one.ordinal)) for told, refused in zip(rows, quarantined, strict=True)
+    ]
 
 
 def _comparable(table: pa.Table) -> list[dict[str, Any]]:
@@ -256,6 +279,24 @@ class TestAnyRecords:
         with at_sizes(size, 1):
             assert_both_ways_agree(text, feed, context())
 
+    @settings(max_examples=120, deadline=None)
+    @given(
+        texts=st.lists(st.lists(st.integers(0, 1 << 40), max_size=12), min_size=1, max_size=8),
+        is_array=st.booleans(),
+        feed=st.sampled_from([SYMBEE, CONNECT]),
+        size=st.sampled_from([1, 3_000, 1 << 20]),
+        fewest=st.sampled_from([1, 16]),
+    )
+    def test_of_several_texts_at_once_are_those_of_each(
+        self, texts: list[list[int]], is_array: bool, feed: Feed, size: int, fewest: int
+    ) -> None:
+        encoded = [b"".join(any_record(seed, feed) for seed in seeds) for seeds in texts]
+        if is_array:
+            encoded[0] = b"[" + b",".join(any_record(seed, feed) for seed in texts[0]) + b"]"
+        with at_sizes(size, fewest):
+            alone = [by_the_block(text, feed, context()) for text in encoded]
+            assert by_several(encoded, feed) == alone
+
     def test_are_of_every_kind(self) -> None:
         """What the tests above stand on: the samples hold good records and ones with every fault."""
         reasons: Counter[str] = Counter()
@@ -359,6 +400,14 @@ class TestWhatArrowReadsOtherwise:
             assert_both_ways_agree(b"".join(records), SYMBEE, context())
         assert counted.exactly == 1_000
         assert counted.stumbles <= 12 + 1_000 // 8
+
+    def test_a_text_that_cannot_be_read_natively_does_not_spoil_the_others(self) -> None:
+        bad = b"".join(json.dumps(interaction(GatewayWorkHandle=number)).encode() for number in range(1_000))
+        good = b"".join(json.dumps(interaction(Username="u")).encode() for _ in range(100))
+        with Natively() as counted:
+            rows = [told for told, _ in by_several([good, bad, good], SYMBEE)]
+        assert [sum(map(len, told.values())) for told in rows] == [100, 1_000, 100]
+        assert (counted.natively, counted.exactly) == (200, 1_000)
 
     def test_a_value_that_is_no_integer_costs_its_record_only(self) -> None:
         records = [json.dumps(interaction(WrapDurationInMillis=number)).encode() for number in range(500)]

@@ -1,15 +1,16 @@
 """Decoding records by the block: natively where they are plainly good, exactly where one is not.
 
-`decode_text` gives every record of a text once, as a row of its table or as a quarantined record. What looks like a
-record goes through Arrow's JSON reader, a block at a time (`native.py`); what that reader does not take, and each row
-that is not plainly good, is split and read exactly (`records.py`, `values.py`). Both ways give the same rows.
+`decode_text` gives every record of a text once, as a row of its table or as a quarantined record; `stretches` and
+`decode` do so for several small texts at a time. What looks like a record goes through Arrow's JSON reader, many at
+once (`native.py`); what that reader does not take, and each row that is not plainly good, is split and read exactly
+(`records.py`, `values.py`). Both ways give the same rows.
 """
 
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -19,7 +20,7 @@ import pyarrow as pa
 
 from contactlake.archive.compression import Text
 from contactlake.archive.records import NotAnArray, Record, Span, Splitter, record_start
-from contactlake.feeds.native import FEWEST, Mask, plain_texts, read_native
+from contactlake.feeds.native import FEWEST, Mask, NativeRows, plain_texts, read_native
 from contactlake.feeds.record_type import Columns, Context, Feed, RecordType, Refused
 from contactlake.feeds.rows import columns_of, table_of
 from contactlake.feeds.values import is_null, read_record, scalar_text
@@ -47,11 +48,15 @@ class Quarantined:
 
 @dataclass
 class Decoded:
-    """What a stretch of text gave: rows per record type, in the schema of their tables, and refused records."""
+    """What stretches of text gave: rows per record type, in the schema of their tables, and refused records."""
 
     rows: list[tuple[RecordType, pa.Table]] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
     records: int = 0
+    row_stretches: list["npt.NDArray[np.int64]"] = field(default_factory=list)
+    """Beside each table of `rows`: the numbers of the stretches that its rows are of."""
+    refused_stretches: list[int] = field(default_factory=list)
+    """Beside each of `quarantined`: the number of its stretch."""
 
 
 Piece = Span | Record
@@ -59,8 +64,39 @@ Expand = Callable[[Span], Sequence[Record]]
 """Tells exactly which records a span holds."""
 
 
+@dataclass
+class _Count:
+    """How many records of a text were told already."""
+
+    records: int = 0
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of an object's text: the pieces that it is made of, each of which is most likely one record.
+
+    The stretches of a text must be decoded once and in their order.
+    """
+
+    text: Text
+    pieces: Sequence[Piece]
+    expand: Expand
+    count: _Count
+
+    @property
+    def size(self) -> int:
+        """Bytes, roughly."""
+        return self.pieces[-1].end - self.pieces[0].start
+
+
 def decode_text(text: Text, feed: Feed, context: Context) -> Iterator[Decoded]:
     """Every record of an object's text, block by block; ordinals count from 0 over the whole text."""
+    for part in stretches(text, feed, context):
+        yield part if isinstance(part, Decoded) else decode([part], feed, context)
+
+
+def stretches(text: Text, feed: Feed, context: Context) -> Iterator[Stretch | Decoded]:
+    """An object's text by the block, to be decoded by the caller; a text that is one array is decoded here."""
     splitter = Splitter(text, record_start(feed.first_key))
     if splitter.begins_with_bracket:
         try:
@@ -69,161 +105,210 @@ def decode_text(text: Text, feed: Feed, context: Context) -> Iterator[Decoded]:
             pass
         else:
             return
-    reader = _BlockReader(text, feed, context)
+    count = _Count()
     position = splitter.begin
     while position < len(text):
         pieces, position = splitter.pieces(position, BLOCK_BYTES)
-        yield reader.read(pieces, lambda span: list(splitter.records(span.start, span.end)))
+        if pieces:
+            yield Stretch(text, pieces, lambda span: list(splitter.records(span.start, span.end)), count)
 
 
 def _decode_array(text: Text, splitter: Splitter, feed: Feed, context: Context) -> Iterator[Decoded]:
     """The elements of a text that is one array. Raises `NotAnArray` before anything is given."""
-    reader = _BlockReader(text, feed, context)
+    count = _Count()
     try:
         blocks = splitter.element_spans(BLOCK_BYTES)
         # Whether it is an array shows at its end: until then, what it holds is kept as rows.
-        yield from [reader.read(spans, lambda span: [splitter.element(span)]) for spans in blocks]
+        yield from [
+            decode([Stretch(text, spans, lambda span: [splitter.element(span)], count)], feed, context)
+            for spans in blocks
+        ]
     except NotAnArray:
         pass
     else:
         return
     if not splitter.is_array():
         raise NotAnArray
-    reader = _BlockReader(text, feed, context)
+    count = _Count()
     pieces: list[Piece] = []
     begin = 0
     for element in splitter.elements():
         if pieces and element.end - begin > BLOCK_BYTES:
-            yield reader.read(pieces, lambda _: [])
+            yield decode([Stretch(text, pieces, lambda _: [], count)], feed, context)
             pieces, begin = [], element.start
         pieces.append(element)
-    yield reader.read(pieces, lambda _: [])
+    if pieces:
+        yield decode([Stretch(text, pieces, lambda _: [], count)], feed, context)
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """Records of one type that were read: the numbers of their pieces or their ordinals, and which rows are good."""
+    """Records of one type that were read: the number of each one's stretch, its ordinal, and whether it is good."""
 
     columns: Columns
-    numbers: "npt.NDArray[np.int64]"
+    stretches: "npt.NDArray[np.int64]"
+    ordinals: "npt.NDArray[np.int64]"
     texts: Sequence[bytes]
     good: Mask
 
 
-class _BlockReader:
-    """Reads the pieces of a text block by block, counting ordinals."""
+def decode(parts: Sequence[Stretch], feed: Feed, context: Context) -> Decoded:
+    """The records that `parts` hold, which may be of several texts; `context` is that of all of them."""
+    pieces = [piece for part in parts for piece in part.pieces]
+    stretch_of = np.repeat(np.arange(len(parts)), [len(part.pieces) for part in parts])
+    texts: dict[int, bytes] = {}
+    first = 0
+    for part in parts:
+        text = part.text
+        for number, piece in enumerate(part.pieces, first):
+            if isinstance(piece, Span) or isinstance(piece.value, dict):
+                texts[number] = text[piece.start : piece.end]
+        first += len(part.pieces)
+    native = _read_natively(texts, stretch_of, feed, context)
+    is_read = np.zeros(len(pieces), dtype=bool)
+    for _, numbers, rows in native:
+        is_read[numbers[rows.good]] = True
+    held = {
+        number: parts[stretch_of[number]].expand(piece) if isinstance(piece, Span) else [piece]
+        for number in np.flatnonzero(~is_read).tolist()
+        for piece in [pieces[number]]
+    }
+    ordinals, records = _ordinals(parts, len(pieces), held)
+    decoded = Decoded(records=records)
+    read: dict[RecordType, list[_Rows]] = defaultdict(list)
+    for record_type, numbers, rows in native:
+        members = [texts[number] for number in numbers.tolist()]
+        read[record_type].append(_Rows(rows.columns, stretch_of[numbers], ordinals[numbers], members, rows.good))
+    slow = (
+        (int(stretch_of[number]), ordinal, record)
+        for number, records_held in held.items()
+        for ordinal, record in enumerate(records_held, int(ordinals[number]))
+    )
+    for record_type, exact in _read_exactly(slow, parts, feed, context, decoded).items():
+        read[record_type].append(exact)
+    for record_type in feed.record_types:
+        if record_type in read:
+            _add_table(decoded, read[record_type], record_type, context)
+    return decoded
 
-    def __init__(self, text: Text, feed: Feed, context: Context) -> None:
-        self._text = text
-        self._feed = feed
-        self._context = context
-        self._ordinal = 0
 
-    def read(self, pieces: Sequence[Piece], expand: Expand) -> Decoded:
-        """The records that `pieces` hold."""
-        texts = {
-            number: self._text[piece.start : piece.end]
-            for number, piece in enumerate(pieces)
-            if isinstance(piece, Span) or isinstance(piece.value, dict)
-        }
-        native = self._read_natively(texts)
-        is_read = np.zeros(len(pieces), dtype=bool)
-        for rows in native.values():
-            is_read[rows.numbers[rows.good]] = True
-        held = {
-            number: expand(piece) if isinstance(piece, Span) else [piece]
-            for number in np.flatnonzero(~is_read).tolist()
-            for piece in [pieces[number]]
-        }
-        counts = np.ones(len(pieces), dtype=np.int64)
-        for number, found in held.items():
-            counts[number] = len(found)
-        ordinals = np.concatenate(([0], np.cumsum(counts))) + self._ordinal
-        decoded = Decoded(records=int(ordinals[-1]) - self._ordinal)
-        self._ordinal = int(ordinals[-1])
-        exact = self._read_exactly(
-            (
-                (ordinal, record)
-                for number in held
-                for ordinal, record in enumerate(held[number], int(ordinals[number]))
-            ),
-            decoded.quarantined,
-        )
-        for record_type in self._feed.record_types:
-            parts = (
-                [replace(native[record_type], numbers=ordinals[native[record_type].numbers])]
-                if record_type in native
-                else []
-            )
-            parts += [exact[record_type]] if record_type in exact else []
-            if parts and (table := self._table(parts, record_type)).num_rows:
-                decoded.rows.append((record_type, table))
-        return decoded
+def _ordinals(
+    parts: Sequence[Stretch], pieces: int, held: Mapping[int, Sequence[Record]]
+) -> tuple["npt.NDArray[np.int64]", int]:
+    """The ordinal of the first record of each piece within its text, and how many records there are in all.
 
-    def _table(self, parts: Sequence[_Rows], record_type: RecordType) -> pa.Table:
-        """The good rows of all `parts`, whose numbers are ordinals."""
-        columns = parts[0].columns
-        if len(parts) > 1:
-            columns = {name: pa.concat_arrays([part.columns[name] for part in parts]) for name in columns}
-        numbers = np.concatenate([part.numbers for part in parts])
-        texts = [text for part in parts for text in part.texts]
-        good = np.concatenate([part.good for part in parts])
-        table = table_of(columns, numbers, texts, record_type, self._context)
-        return table if good.all() else table.filter(pa.array(good))
+    A piece is one record, unless `held` tells its records.
+    """
+    counts = np.ones(pieces, dtype=np.int64)
+    for number, found in held.items():
+        counts[number] = len(found)
+    ordinals = np.empty(pieces, dtype=np.int64)
+    first = 0
+    for part in parts:
+        last = first + len(part.pieces)
+        ends = part.count.records + np.cumsum(counts[first:last])
+        ordinals[first:last] = ends - counts[first:last]
+        part.count.records = int(ends[-1])
+        first = last
+    return ordinals, int(counts.sum())
 
-    # --- natively ---
 
-    def _read_natively(self, texts: dict[int, bytes]) -> dict[RecordType, _Rows]:
-        """Records by type, numbered by their pieces: those of `texts` that are plainly good, and maybe others."""
-        read: dict[RecordType, _Rows] = {}
-        if len(texts) < FEWEST:
-            return read
-        is_plain = plain_texts(list(texts.values()))
-        numbers = [number for number, plain in zip(texts, is_plain, strict=True) if plain]
-        for record_type, members in _by_type(numbers, texts, self._feed).items():
-            if record_type.read is not None:
-                continue
-            candidates = [texts[number] for number in members]
-            if rows := read_native(candidates, record_type, self._feed.type_key, self._context):
-                taken = [candidates[number] for number in rows.taken]
-                read[record_type] = _Rows(rows.columns, np.array(members)[rows.taken], taken, rows.good)
+def _add_table(decoded: Decoded, parts: Sequence[_Rows], record_type: RecordType, context: Context) -> None:
+    """Adds the good rows of all `parts`."""
+    columns = parts[0].columns
+    if len(parts) > 1:
+        columns = {name: pa.concat_arrays([part.columns[name] for part in parts]) for name in columns}
+    texts = [text for part in parts for text in part.texts]
+    ordinals = np.concatenate([part.ordinals for part in parts])
+    of_stretch = np.concatenate([part.stretches for part in parts])
+    good = np.concatenate([part.good for part in parts])
+    table = table_of(columns, ordinals, texts, record_type, context)
+    if not good.all():
+        table, of_stretch = table.filter(pa.array(good)), of_stretch[good]
+    if table.num_rows:
+        decoded.rows.append((record_type, table))
+        decoded.row_stretches.append(of_stretch)
+
+
+# --- natively ---
+
+
+def _read_natively(
+    texts: Mapping[int, bytes], stretch_of: "npt.NDArray[np.int64]", feed: Feed, context: Context
+) -> list[tuple[RecordType, "npt.NDArray[np.int64]", NativeRows]]:
+    """Records by type and the numbers of their pieces: those of `texts` that are plainly good, and maybe others."""
+    read: list[tuple[RecordType, npt.NDArray[np.int64], NativeRows]] = []
+    if len(texts) < FEWEST:
         return read
+    is_plain = plain_texts(list(texts.values()))
+    plain = [number for number, is_one in zip(texts, is_plain, strict=True) if is_one]
+    for record_type, members in _by_type(plain, texts, feed).items():
+        if record_type.read is not None:
+            continue
+        numbers = np.array(members, dtype=np.int64)
+        pending = [numbers]
+        while pending:
+            numbers = pending.pop()
+            rows = read_native([texts[number] for number in numbers.tolist()], record_type, feed.type_key, context)
+            if rows is not None:
+                read.append((record_type, numbers[rows.taken], rows))
+            elif len(apart := np.unique(stretch_of[numbers])) > 1:  # one stretch must not spoil the others
+                pending += [numbers[stretch_of[numbers] == stretch] for stretch in apart]
+    return read
 
-    # --- exactly ---
 
-    def _read_exactly(
-        self, records: Iterator[tuple[int, Record]], quarantined: list[Quarantined]
-    ) -> dict[RecordType, _Rows]:
-        """Records by type, each read by the rules of the archive; those refused are added to `quarantined`."""
-        read: dict[RecordType, list[tuple[int, bytes, dict[str, Any]]]] = defaultdict(list)
-        for ordinal, record in records:
-            if record.fault is not None:
-                quarantined.append(self._refused(ordinal, record, None, "UNDECODABLE", record.fault))
-                continue
-            record_type: RecordType | None = None
-            try:
-                record_type = _type_of(record.value, self._feed)
-                text = self._text[record.start : record.end]
-                row = read_record(record.value, text.decode("utf-8"), record_type, self._context)
-            except Refused as refusal:
-                name = None if record_type is None else record_type.name
-                quarantined.append(self._refused(ordinal, record, name, refusal.reason, refusal.detail))
-            else:
-                read[record_type].append((ordinal, text, row))
-        return {
-            record_type: _Rows(
-                columns_of(values, record_type), np.array(ordinals), texts, np.ones(len(values), dtype=bool)
-            )
-            for record_type, rows in read.items()
-            for ordinals, texts, values in [tuple(zip(*rows, strict=True))]
-        }
+# --- exactly ---
 
-    def _refused(self, ordinal: int, record: Record, record_type: str | None, reason: str, detail: str) -> Quarantined:
-        digest = hashlib.sha256()
-        for start in range(record.start, record.end, _HASHED_AT_ONCE):
-            digest.update(self._text[start : min(start + _HASHED_AT_ONCE, record.end)])
-        raw = self._text[record.start : min(record.start + RAW_BYTES, record.end)]
-        return Quarantined(ordinal, record_type, reason, detail, raw, digest.hexdigest(), record.end - record.start)
+
+def _read_exactly(
+    records: Iterable[tuple[int, int, Record]],
+    parts: Sequence[Stretch],
+    feed: Feed,
+    context: Context,
+    decoded: Decoded,
+) -> dict[RecordType, _Rows]:
+    """`records` (stretch, ordinal, record) by type, each read by the rules of the archive; adds those refused."""
+    read: dict[RecordType, list[tuple[int, int, bytes, dict[str, Any]]]] = defaultdict(list)
+
+    def refuse(stretch: int, ordinal: int, record: Record, name: str | None, reason: str, detail: str) -> None:
+        decoded.quarantined.append(_refused(parts[stretch].text, ordinal, record, name, reason, detail))
+        decoded.refused_stretches.append(stretch)
+
+    for stretch, ordinal, record in records:
+        if record.fault is not None:
+            refuse(stretch, ordinal, record, None, "UNDECODABLE", record.fault)
+            continue
+        record_type: RecordType | None = None
+        try:
+            record_type = _type_of(record.value, feed)
+            text = parts[stretch].text[record.start : record.end]
+            row = read_record(record.value, text.decode("utf-8"), record_type, context)
+        except Refused as refusal:
+            name = None if record_type is None else record_type.name
+            refuse(stretch, ordinal, record, name, refusal.reason, refusal.detail)
+        else:
+            read[record_type].append((stretch, ordinal, text, row))
+    return {
+        record_type: _Rows(
+            columns_of(values, record_type),
+            np.array(of_stretch),
+            np.array(ordinals),
+            texts,
+            np.ones(len(values), dtype=bool),
+        )
+        for record_type, rows in read.items()
+        for of_stretch, ordinals, texts, values in [tuple(zip(*rows, strict=True))]
+    }
+
+
+def _refused(
+    text: Text, ordinal: int, record: Record, record_type: str | None, reason: str, detail: str
+) -> Quarantined:
+    digest = hashlib.sha256()
+    for start in range(record.start, record.end, _HASHED_AT_ONCE):
+        digest.update(text[start : min(start + _HASHED_AT_ONCE, record.end)])
+    raw = text[record.start : min(record.start + RAW_BYTES, record.end)]
+    return Quarantined(ordinal, record_type, reason, detail, raw, digest.hexdigest(), record.end - record.start)
 
 
 @cache
@@ -234,7 +319,7 @@ def _plain_type(feed: Feed) -> re.Pattern[bytes]:
     return re.compile(rf'\{{[ \t\r\n]*"{key}"[ \t\r\n]*:[ \t\r\n]*"({names})"'.encode())
 
 
-def _by_type(numbers: Sequence[int], texts: dict[int, bytes], feed: Feed) -> dict[RecordType, list[int]]:
+def _by_type(numbers: Sequence[int], texts: Mapping[int, bytes], feed: Feed) -> dict[RecordType, list[int]]:
     """The records by type, without those whose type does not stand plainly at their start."""
     if feed.type_key is None:
         return {feed.record_types[0]: list(numbers)}

@@ -127,6 +127,11 @@ class Feed:
     """Its text is never stored, not even in quarantine and whatever `[privacy]` says."""
     default_layout: str = "%Y/%m/%d/%H/"
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether a record's row is told by its fields alone, and not by the object that it stands in."""
+        return all(record_type.read is None for record_type in self.record_types)
+
     def record_type(self, name: str | None) -> RecordType | None:
         if self.type_key is None:
             return self.record_types[0]
