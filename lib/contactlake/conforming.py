@@ -17,13 +17,17 @@ from contactlake.conform.interactions import interactions
 from contactlake.conform.messages import messages
 from contactlake.conform.queue_visits import contact_visits, interaction_visits
 from contactlake.evidence import Evidence
+from contactlake.joins import brought
 from contactlake.reconciliation import (
     ReconciliationRules,
+    interactions_of,
     judge_interactions,
+    lonely_contacts,
     pair,
     reconciliation_of_contacts,
     reconciliation_of_interactions,
-    without_interaction,
+    rivals,
+    with_partners,
 )
 from contactlake.store import Lake
 from contactlake.tables.conformed import (
@@ -47,12 +51,13 @@ _AWAITING = ("AWAITING_CONTACT", "AWAITING_INTERACTION")
 class Told:
     """What evidence tells, whatever its dates: right for the dates that it was gathered for.
 
-    `judged`: each interaction with its contact, verdict and conversation_id, the pairs kept and the rest computed where
-    it is used. `agent_time`, `dispositions` and
-    `messages`: as the functions of those names give them.
+    `judged`: each interaction with its contact, verdict and conversation_id; `lonely`: the contacts that none is joined
+    to. The pairs are kept and the rest computed where it is used. `agent_time`, `dispositions` and `messages`: as the
+    functions of those names give them.
     """
 
     judged: DataFrame
+    lonely: DataFrame
     agent_time: AgentTime
     dispositions: DataFrame
     messages: DataFrame
@@ -61,14 +66,15 @@ class Told:
 def tell(evidence: Evidence, rules: ReconciliationRules) -> Told:
     """What `evidence` tells, computed once: several tables and KPIs are made of each frame."""
     paired = pair(evidence.interactions, evidence.contacts, rules).localCheckpoint()
-    judged = judge_interactions(with_conversations(paired, evidence.contacts), rules)
+    partners = with_partners(paired, brought(rivals(paired).localCheckpoint()))
+    judged = judge_interactions(with_conversations(interactions_of(partners), evidence.contacts), rules)
     time = agent_time(evidence.agent_events, evidence.logins, evidence.usage, rules.as_of)
     codes = dispositions(evidence.codes, evidence.interactions, evidence.contacts, rules.timezone)
     said = messages(evidence.interactions, evidence.transcripts, judged)
     sessions, intervals, codes, said = concurrently(
         rows.localCheckpoint for rows in (time.sessions, time.intervals, codes, said)
     )
-    return Told(judged, AgentTime(sessions, intervals), codes, said)
+    return Told(judged, lonely_contacts(partners), AgentTime(sessions, intervals), codes, said)
 
 
 def conformed_rows(
@@ -76,11 +82,10 @@ def conformed_rows(
 ) -> dict[Table, DataFrame]:
     """Each conformed table's rows, of whatever dates."""
     judged, contacts, zone = told.judged, evidence.contacts, rules.timezone
-    lonely = without_interaction(contacts, judged)
     visits = contact_visits(contacts, zone).unionByName(interaction_visits(judged))
     return {
         RECONCILIATION: reconciliation_of_interactions(judged).unionByName(
-            reconciliation_of_contacts(lonely, agents, rules)
+            reconciliation_of_contacts(told.lonely, agents, rules)
         ),
         INTERACTION: interactions(judged, evidence.transcripts.select("media_key")),
         QUEUE_VISIT: visits,
@@ -89,7 +94,7 @@ def conformed_rows(
         FOCUS_INTERVAL: focus_intervals(told.agent_time.intervals),
         DISPOSITION: told.dispositions,
         MESSAGE: told.messages.select(*MESSAGE.column_names),
-        CONVERSATION: conversations(judged, contacts, visits, zone),
+        CONVERSATION: conversations(judged, told.lonely, contacts, zone),
     }
 
 

@@ -59,7 +59,12 @@ _INTERACTION_COLUMNS = (
 _CONTACT_COLUMNS = (
     "contact_id",
     "initial_contact_id",
+    "next_contact_id",
+    "environment",
+    "channel",
+    "initiation_method",
     "initiation_at",
+    "enqueued_at",
     "disconnect_at",
     "last_update_at",
     "agent",
@@ -73,7 +78,7 @@ _CONTACT_COLUMNS = (
     "queue_arn",
     "queue_ms",
 )
-"""What an interaction is compared with, and takes, of its contact."""
+"""What an interaction is compared with, and takes, of its contact; and what is told of a contact without one."""
 
 
 def is_contact_expected() -> Column:
@@ -87,36 +92,64 @@ def is_contact_expected() -> Column:
 
 
 def pair(interactions: DataFrame, contacts: DataFrame, rules: ReconciliationRules) -> DataFrame:
-    """One row per interaction: what is needed of it, `contact` (the contact it names, or null) and how they are paired.
+    """One row per interaction, and one per contact that none names: what is needed of either, and `is_near`.
 
-    `is_joined`: the contact is this interaction's. `is_extra`: the contact is another interaction's.
+    Beside an interaction stands `contact`, the contact it names, or null; `is_near`: they began within `span_days` of
+    each other. A contact that no interaction names has no task_id.
     Both frames must hold every row that names one of their contacts.
     """
     named = contacts.select(F.struct(*_CONTACT_COLUMNS).alias("contact"))
     paired = interactions.select(*_INTERACTION_COLUMNS).join(
-        named, F.col("gateway_task_id") == F.col("contact.contact_id"), how="left"
+        named, F.col("gateway_task_id") == F.col("contact.contact_id"), how="full_outer"
     )
     seconds_apart = F.abs(F.unix_seconds("initiation_at") - F.unix_seconds("contact.initiation_at"))
-    is_near = F.col("contact").isNotNull() & F.coalesce(seconds_apart <= F.lit(rules.span_days * 86_400), F.lit(True))
-    paired = paired.withColumn("is_near", is_near)
-    # By the id that both were joined by, so that no row moves again.
-    competing = Window.partitionBy("gateway_task_id", "is_near").orderBy(
-        F.coalesce(F.col("username") == F.col("contact.agent"), F.lit(False)).desc(),
-        F.abs(milliseconds_between(F.col("connected_at"), F.col("contact.agent_connected_at"))).asc_nulls_last(),
+    is_near = F.coalesce(seconds_apart <= F.lit(rules.span_days * 86_400), F.lit(True))
+    return paired.withColumn("is_near", F.col("task_id").isNotNull() & F.col("contact").isNotNull() & is_near)
+
+
+def rivals(paired: DataFrame) -> DataFrame:
+    """The interactions (task_id) that name a contact which is rather another's."""
+    preferred = Window.partitionBy("contact_id").orderBy(
+        F.col("is_near").desc(),
+        F.coalesce(F.col("username") == F.col("agent"), F.lit(False)).desc(),
+        F.abs(milliseconds_between(F.col("connected_at"), F.col("agent_connected_at"))).asc_nulls_last(),
         F.col("task_id"),
     )
     return (
-        paired.withColumn("place", F.row_number().over(competing))
-        .withColumn("is_joined", F.col("is_near") & (F.col("place") == 1))
-        .withColumn("is_extra", F.col("is_near") & (F.col("place") > 1))
-        .drop("place")
+        paired.where("task_id is not null and contact is not null")
+        .select("task_id", "is_near", "username", "connected_at", "contact.*")
+        .withColumn("place", F.row_number().over(preferred))
+        .where("place > 1")
+        .select("task_id")
     )
 
 
-def without_interaction(contacts: DataFrame, paired: DataFrame) -> DataFrame:
-    """The contacts that no interaction is joined to."""
-    taken = paired.where("is_joined").select(F.col("contact.contact_id").alias("taken_id"))
-    return contacts.join(taken, F.col("contact_id") == F.col("taken_id"), how="left_anti")
+def with_partners(paired: DataFrame, outdone: DataFrame) -> DataFrame:
+    """`paired` with `is_joined` (the contact is this interaction's), `is_extra` (it is another interaction's) and
+    `is_lonely` (no interaction is joined to the contact, of whose rows this one stands for it).
+
+    `outdone`: the rivals.
+    """
+    is_first = F.col("outdone_id").isNull()
+    return (
+        paired.join(
+            outdone.select(F.col("task_id").alias("outdone_id")), F.col("task_id") == F.col("outdone_id"), "left"
+        )
+        .withColumn("is_joined", F.col("is_near") & is_first)
+        .withColumn("is_extra", F.col("is_near") & ~is_first)
+        .withColumn("is_lonely", F.col("contact").isNotNull() & is_first & ~F.col("is_near"))
+        .drop("outdone_id")
+    )
+
+
+def interactions_of(partners: DataFrame) -> DataFrame:
+    """One row per interaction."""
+    return partners.where("task_id is not null")
+
+
+def lonely_contacts(partners: DataFrame) -> DataFrame:
+    """One row per contact that no interaction is joined to."""
+    return partners.where("is_lonely").select("contact.*")
 
 
 # --- comparisons ---

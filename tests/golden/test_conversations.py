@@ -10,8 +10,15 @@ from pyspark.sql import DataFrame, SparkSession
 from tests.frames import at, frame, rows_of
 
 from contactlake.conform.conversations import conversations, with_conversations
-from contactlake.conform.queue_visits import contact_visits, interaction_visits
-from contactlake.reconciliation import ReconciliationRules, judge_interactions, pair
+from contactlake.reconciliation import (
+    ReconciliationRules,
+    interactions_of,
+    judge_interactions,
+    lonely_contacts,
+    pair,
+    rivals,
+    with_partners,
+)
 from contactlake.tables.events import CONNECT_CONTACT, SYMBEE_INTERACTION
 
 RULES = ReconciliationRules(at("2025-03-14T00:00:00"), "America/Chicago", 3000, 24, 30)
@@ -57,20 +64,22 @@ def paired(
     spark: SparkSession, tasks: Iterable[dict[str, Any]], legs: Iterable[dict[str, Any]]
 ) -> tuple[DataFrame, DataFrame]:
     contacts = frame(spark, CONNECT_CONTACT, legs)
-    return pair(frame(spark, SYMBEE_INTERACTION, tasks), contacts, RULES), contacts
+    both = pair(frame(spark, SYMBEE_INTERACTION, tasks), contacts, RULES).localCheckpoint()
+    return with_partners(both, rivals(both)), contacts
 
 
 def ids(spark: SparkSession, tasks: Iterable[dict[str, Any]], legs: Iterable[dict[str, Any]] = ()) -> dict[str, str]:
-    return {row["task_id"]: row["conversation_id"] for row in rows_of(with_conversations(*paired(spark, tasks, legs)))}
+    both, contacts = paired(spark, tasks, legs)
+    rows = rows_of(with_conversations(interactions_of(both), contacts))
+    return {row["task_id"]: row["conversation_id"] for row in rows}
 
 
 def told(
     spark: SparkSession, tasks: Iterable[dict[str, Any]], legs: Iterable[dict[str, Any]]
 ) -> dict[str, dict[str, Any]]:
     both, contacts = paired(spark, tasks, legs)
-    judged = judge_interactions(with_conversations(both, contacts), RULES)
-    visits = contact_visits(contacts, RULES.timezone).unionByName(interaction_visits(judged))
-    rows = rows_of(conversations(judged, contacts, visits, RULES.timezone))
+    judged = judge_interactions(with_conversations(interactions_of(both), contacts), RULES)
+    rows = rows_of(conversations(judged, lonely_contacts(both), contacts, RULES.timezone))
     assert len({row["conversation_id"] for row in rows}) == len(rows)
     return {row["conversation_id"]: row for row in rows}
 

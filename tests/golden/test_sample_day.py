@@ -43,9 +43,13 @@ class Place:
         return configuration(self.lake, self.symbee, self.connect, self.options, {"ingest": {"lookback_hours": 400}})
 
 
-@pytest.fixture(params=["directory", "s3"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    if request.param == "directory":
+@pytest.fixture(params=["directory", "as if it were much", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    if request.param == "as if it were much":
+        monkeypatch.setattr("contactlake.run._LITTLE_BYTES", 0)
+        monkeypatch.setattr("contactlake.store._FEW_ROWS", -1)
+        monkeypatch.setattr("contactlake.joins._FEW", -1)
+    if request.param != "s3":
         for name in ("symbee", "connect"):
             (tmp_path / name).mkdir()
         yield Place(str(tmp_path / "symbee"), str(tmp_path / "connect"), str(tmp_path / "lake"), S3Options())

@@ -11,6 +11,21 @@ def contact_ended_at(prefix: str = "") -> Column:
     return F.coalesce(*(F.col(f"{prefix}{name}") for name in CONTACT_ENDS))
 
 
+def contact_conversation() -> Column:
+    """A contact's conversation: the contact that it all began with."""
+    return F.coalesce("initial_contact_id", "contact_id")
+
+
+def amazon_visit_outcome(prefix: str = "") -> Column:
+    """What became of a contact in the queue it was in: ANSWERED, ABANDONED or DIVERTED; null: it was in none."""
+    return (
+        F.when(F.col(f"{prefix}enqueued_at").isNull(), None)
+        .when(F.col(f"{prefix}agent_connected_at").isNotNull(), "ANSWERED")
+        .when(F.col(f"{prefix}next_contact_id").isNull(), "ABANDONED")
+        .otherwise("DIVERTED")
+    )
+
+
 def milliseconds_between(later: Column, earlier: Column) -> Column:
     """`later` less `earlier` in whole milliseconds; null where either is."""
     return F.unix_millis(later) - F.unix_millis(earlier)

@@ -6,22 +6,16 @@ Pure DataFrame → DataFrame. Source: Amazon Connect administrator guide, identi
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from contactlake.conform.contacts import contact_ended_at
+from contactlake.conform.contacts import amazon_visit_outcome, contact_conversation, contact_ended_at
 from contactlake.conform.dates import business_date
-from contactlake.conform.symbee import is_handled
+from contactlake.conform.symbee import is_handled, symbee_visit_outcome
+from contactlake.joins import brought
 from contactlake.tables.conformed import CONVERSATION
 
 _MOST_STEPS = 50
 """An interaction's origins are followed this far."""
-_FEW = 200_000
-"""So many ids at most are brought to every task of a query."""
 _CONSULT_BELOW_MS = 2_000
 """A leg that ends before its parent is a consultation if the agent spoke with the customer for less than this."""
-
-
-def contact_conversation() -> Column:
-    """A contact's conversation: the contact that it all began with."""
-    return F.coalesce("initial_contact_id", "contact_id")
 
 
 # --- which conversation ---
@@ -38,9 +32,9 @@ def with_conversations(paired: DataFrame, contacts: DataFrame) -> DataFrame:
     has_origin = F.coalesce("origin_task_id", "origin_gateway_task_id").isNotNull()
     told = F.coalesce(told, F.when(~has_origin, F.coalesce("gateway_task_id", "task_id")))
     found = _followed(paired.withColumn("conversation_id", told), contacts)
-    followed = found.select(F.col("task_id").alias("followed_id"), F.col("conversation_id").alias("followed"))
-    if found.count() <= _FEW:
-        followed = F.broadcast(followed)
+    if found is None:
+        return paired.withColumn("conversation_id", told)
+    followed = brought(found.select(F.col("task_id").alias("followed_id"), F.col("conversation_id").alias("followed")))
     return (
         paired.join(followed, F.col("task_id") == F.col("followed_id"), "left")
         .withColumn("conversation_id", F.coalesce("followed", told))
@@ -48,9 +42,16 @@ def with_conversations(paired: DataFrame, contacts: DataFrame) -> DataFrame:
     )
 
 
-def _followed(told: DataFrame, contacts: DataFrame) -> DataFrame:
-    """The conversations (task_id, conversation_id) of those rows of `told` that have none yet."""
-    hops = _hops(told, contacts).localCheckpoint()
+def _followed(told: DataFrame, contacts: DataFrame) -> DataFrame | None:
+    """The conversations (task_id, conversation_id) of those rows of `told` that have none yet; None: all have one."""
+    unknown = (
+        told.where("conversation_id is null")
+        .select("task_id", "gateway_task_id", "origin_task_id", "origin_gateway_task_id")
+        .localCheckpoint()
+    )
+    if unknown.isEmpty():
+        return None
+    hops = _hops(unknown, told, contacts).localCheckpoint()
     ended = hops.where("conversation_id is not null").select("task_id", "conversation_id")
     walking = hops.where("conversation_id is null").select(
         "task_id", F.col("origin").alias("at"), F.array("task_id").alias("path")
@@ -65,7 +66,7 @@ def _followed(told: DataFrame, contacts: DataFrame) -> DataFrame:
         if walking.isEmpty():
             break
         cycle = F.slice("path", F.array_position("path", F.col("at")).cast("int"), F.size("path"))
-        met = walking.join(steps, ["at"]).withColumn(
+        met = steps.join(brought(walking), ["at"]).withColumn(
             "found",
             F.coalesce(
                 F.col("found"),
@@ -83,32 +84,41 @@ def _followed(told: DataFrame, contacts: DataFrame) -> DataFrame:
     return ended
 
 
-def _hops(told: DataFrame, contacts: DataFrame) -> DataFrame:
-    """Of each row of `told` that has no conversation: what its origins tell, or the task whose conversation it shares.
+def _hops(unknown: DataFrame, told: DataFrame, contacts: DataFrame) -> DataFrame:
+    """Of each interaction of `unknown`: what its origins tell, or the task whose conversation it shares.
 
-    Columns: task_id, conversation_id, origin; one of the two last is null.
+    `told`: all interactions. Columns: task_id, conversation_id, origin; one of the two last is null.
     """
-    ids = told.where("conversation_id is null").select(
-        "task_id", "gateway_task_id", "origin_task_id", "origin_gateway_task_id"
-    )
-    parents = told.select(F.col("task_id").alias("parent"))
+    ids = brought(unknown)
+
+    def named(rows: DataFrame, column: str, origin: str) -> DataFrame:
+        """Those of `rows` whose `column` is the `origin` of one of the interactions."""
+        origins = ids.select(F.col(origin).alias("named_origin"))
+        return rows.join(origins, F.col(column) == F.col("named_origin"), "left_semi")
+
+    parents = named(told.select(F.col("task_id").alias("parent")), "parent", "origin_task_id")
     origins = contacts.select(
         F.col("contact_id").alias("origin_contact"), contact_conversation().alias("origin_conversation")
     )
+    gateways = told.select(F.col("gateway_task_id").alias("parent_gateway"), F.col("task_id").alias("of_gateway"))
     gateways = (
-        told.where("gateway_task_id is not null")
-        .groupBy(F.col("gateway_task_id").alias("parent_gateway"))
-        .agg(F.min("task_id").alias("first_of_gateway"))
+        named(gateways, "parent_gateway", "origin_gateway_task_id")
+        .groupBy("parent_gateway")
+        .agg(F.min("of_gateway").alias("first_of_gateway"))
     )
     beside = (
-        ids.join(parents, F.col("origin_task_id") == F.col("parent"), "left")
-        .join(origins, F.col("origin_gateway_task_id") == F.col("origin_contact"), "left")
+        unknown.join(parents, F.col("origin_task_id") == F.col("parent"), "left")
+        .join(
+            named(origins, "origin_contact", "origin_gateway_task_id"),
+            F.col("origin_gateway_task_id") == F.col("origin_contact"),
+            "left",
+        )
         .join(gateways, F.col("origin_gateway_task_id") == F.col("parent_gateway"), "left")
     )
     origin = F.coalesce("parent", F.when(F.col("origin_conversation").isNull(), F.col("first_of_gateway")))
-    named = F.coalesce("origin_conversation", "origin_gateway_task_id", "origin_task_id", "gateway_task_id", "task_id")
-    return beside.select("task_id", origin.alias("origin"), named.alias("named")).select(
-        "task_id", F.when(F.col("origin").isNull(), F.col("named")).alias("conversation_id"), "origin"
+    own = F.coalesce("origin_conversation", "origin_gateway_task_id", "origin_task_id", "gateway_task_id", "task_id")
+    return beside.select("task_id", origin.alias("origin"), own.alias("own")).select(
+        "task_id", F.when(F.col("origin").isNull(), F.col("own")).alias("conversation_id"), "origin"
     )
 
 
@@ -116,7 +126,7 @@ def _hops(told: DataFrame, contacts: DataFrame) -> DataFrame:
 
 
 def _legs(contacts: DataFrame) -> DataFrame:
-    """The contacts with `leg`: what a contact with a parent is to it, or null."""
+    """One row per contact that is a leg of another: conversation_id, leg."""
     parents = contacts.select(
         F.struct("contact_id", "transfer_completed_at", "agent_hold_ms", "agent_connected_at", "acw_started_at").alias(
             "parent"
@@ -127,94 +137,75 @@ def _legs(contacts: DataFrame) -> DataFrame:
     ends_first = both & (F.col("acw_started_at") < F.col("parent.acw_started_at"))
     ends_later = both & (F.col("acw_started_at") > F.col("parent.acw_started_at"))
     leg = (
-        F.when(F.col("parent").isNull(), None)
-        .when(external & (F.col("disconnect_at") > F.col("parent.transfer_completed_at")), "external transfer")
+        F.when(external & (F.col("disconnect_at") > F.col("parent.transfer_completed_at")), "external transfer")
         .when(external & (F.col("parent.agent_hold_ms") > F.col("external_third_party_ms")), "external consult")
         .when(external, "external conference")
         .when(ends_first & (F.col("agent_interaction_ms") < _CONSULT_BELOW_MS), "consult")
         .when(ends_first, "conference")
         .when(ends_later & F.col("parent.transfer_completed_at").isNotNull(), "transfer")
     )
-    # Most contacts have no parent: side by side in a join they would all meet in one task.
     children = contacts.where("previous_contact_id is not null")
-    paired = children.join(parents, F.col("previous_contact_id") == F.col("parent.contact_id"), "left")
-    others = contacts.where("previous_contact_id is null").withColumn("leg", F.lit(None).cast("string"))
-    return paired.withColumn("leg", leg).drop("parent").unionByName(others)
+    paired = children.join(parents, F.col("previous_contact_id") == F.col("parent.contact_id"))
+    return paired.select(contact_conversation().alias("conversation_id"), leg.alias("leg")).where("leg is not null")
 
 
-_MEMBER = (
-    "conversation_id",
-    "kind",
-    "id",
-    "is_part",
-    "initiated_at",
-    "ended_at",
-    "environment",
-    "agent",
-    "queue",
-    "channel",
-    "is_handled",
-    "is_abandoned",
-    "is_callback",
-    "leg",
-)
-
-
-def conversations(judged: DataFrame, contacts: DataFrame, visits: DataFrame, timezone: str) -> DataFrame:
+def conversations(judged: DataFrame, lonely: DataFrame, contacts: DataFrame, timezone: str) -> DataFrame:
     """`conversation`'s rows.
 
-    `judged`: judged interactions with their conversation_id; `contacts` (silver/connect_contact) and `visits`
-    (`queue_visit`): all of the conversations that are wanted, beside others.
+    `judged`: judged interactions with their conversation_id; `lonely`: the contacts that none is joined to;
+    `contacts` (silver/connect_contact): all of the conversations that are wanted, beside others.
     """
+    joined = F.col("is_joined")
     interactions = judged.select(
         "conversation_id",
-        F.lit("interaction").alias("kind"),
-        F.col("task_id").alias("id"),
         F.lit(True).alias("is_part"),
-        F.col("initiation_at").alias("initiated_at"),
-        F.col("completed_at").alias("ended_at"),
+        F.lit(True).alias("is_interaction"),
+        joined.alias("has_contact"),
+        F.col("task_id").alias("id"),
+        F.col("initiation_at").alias("part_began_at"),
+        F.least("initiation_at", F.when(joined, F.col("contact.initiation_at"))).alias("began_at"),
+        F.greatest("completed_at", F.when(joined, contact_ended_at("contact."))).alias("ended_at"),
         F.col("conformed_environment").alias("environment"),
         F.col("username").alias("agent"),
         F.col("skill_queue_name").alias("queue"),
         F.col("conformed_channel").alias("channel"),
         is_handled().alias("is_handled"),
-        F.lit(False).alias("is_abandoned"),
-        F.lit(False).alias("is_callback"),
-        F.when(~F.col("is_joined") & F.col("origin_task_id").isNotNull(), "transfer").alias("leg"),
+        (_is_abandoned(symbee_visit_outcome()) | (joined & _is_abandoned(amazon_visit_outcome("contact.")))).alias(
+            "is_abandoned"
+        ),
+        (joined & _is_callback("contact.")).alias("is_callback"),
+        F.when(~joined & F.col("origin_task_id").isNotNull(), "transfer").alias("leg"),
     )
-    taken = judged.where("is_joined").select(F.col("contact.contact_id").alias("taken_id"))
-    amazons = (
-        _legs(contacts)
-        .join(taken, F.col("contact_id") == F.col("taken_id"), "left")
-        .select(
-            contact_conversation().alias("conversation_id"),
-            F.lit("contact").alias("kind"),
-            F.col("contact_id").alias("id"),
-            F.col("taken_id").isNull().alias("is_part"),
-            F.col("initiation_at").alias("initiated_at"),
-            contact_ended_at().alias("ended_at"),
-            "environment",
-            "agent",
-            "queue",
-            F.lower("channel").alias("channel"),
-            F.col("agent_connected_at").isNotNull().alias("is_handled"),
-            F.lit(False).alias("is_abandoned"),
-            F.coalesce(F.col("initiation_method") == "CALLBACK", F.lit(False)).alias("is_callback"),
-            "leg",
-        )
+    alone = lonely.select(
+        contact_conversation().alias("conversation_id"),
+        F.lit(True).alias("is_part"),
+        F.lit(False).alias("is_interaction"),
+        F.lit(True).alias("has_contact"),
+        F.col("contact_id").alias("id"),
+        F.col("initiation_at").alias("part_began_at"),
+        F.col("initiation_at").alias("began_at"),
+        contact_ended_at().alias("ended_at"),
+        "environment",
+        "agent",
+        "queue",
+        F.lower("channel").alias("channel"),
+        F.col("agent_connected_at").isNotNull().alias("is_handled"),
+        _is_abandoned(amazon_visit_outcome()).alias("is_abandoned"),
+        _is_callback().alias("is_callback"),
+        F.lit(None).cast("string").alias("leg"),
     )
-    abandoned = visits.where("outcome = 'ABANDONED'").select(
-        "conversation_id",
-        F.lit("visit").alias("kind"),
-        F.lit(False).alias("is_part"),
-        F.lit(True).alias("is_abandoned"),
-    )
-    members = (
-        interactions.select(*_MEMBER)
-        .unionByName(amazons.select(*_MEMBER))
-        .unionByName(abandoned, allowMissingColumns=True)
-    )
-    return _summed(members, timezone)
+    members = interactions.unionByName(alone).unionByName(_legs(contacts), allowMissingColumns=True)
+    # Most conversations have one member: summing in part, before they are brought together, would save nothing.
+    together = members.repartition("conversation_id").sortWithinPartitions("conversation_id")
+    return _summed(together, timezone)
+
+
+def _is_abandoned(outcome: Column) -> Column:
+    return F.coalesce(outcome == "ABANDONED", F.lit(False))
+
+
+def _is_callback(prefix: str = "") -> Column:
+    return F.coalesce(F.col(f"{prefix}initiation_method") == "CALLBACK", F.lit(False))
 
 
 def _summed(members: DataFrame, timezone: str) -> DataFrame:
@@ -224,26 +215,22 @@ def _summed(members: DataFrame, timezone: str) -> DataFrame:
         return F.count_if(F.col("leg").endswith(kind))
 
     # Nulls last, interactions first: the smallest is the part that came first.
-    place = F.struct(F.col("initiated_at").isNull(), "initiated_at", F.col("kind") != "interaction", "id")
+    place = F.struct(F.col("part_began_at").isNull(), "part_began_at", ~F.col("is_interaction"), "id")
     first = F.min_by(F.struct("environment", "queue", "channel"), F.when(is_part, place))
-    interactions = F.count_if(F.col("kind") == "interaction")
-    outcome = (
-        F.when(F.bool_or(is_part & F.col("is_handled")), "HANDLED")
-        .when(F.bool_or("is_abandoned"), "ABANDONED")
-        .otherwise("OTHER")
-    )
+    interactions = F.count_if("is_interaction")
+    outcome = F.when(F.bool_or("is_handled"), "HANDLED").when(F.bool_or("is_abandoned"), "ABANDONED").otherwise("OTHER")
     return (
         members.groupBy("conversation_id")
         .agg(
             F.when(interactions > 0, "symbee").otherwise("connect").alias("source"),
-            F.min("initiated_at").alias("started_at"),
+            F.min("began_at").alias("started_at"),
             F.max("ended_at").alias("ended_at"),
             first.alias("first"),
             interactions.alias("interactions"),
-            F.count_if(F.col("kind") == "contact").alias("contacts"),
+            F.count_if("has_contact").alias("contacts"),
             # A conversation has few of them: a set takes less than a distinct count, for which rows are doubled.
-            F.size(F.collect_set(F.when(is_part, F.col("agent")))).cast("bigint").alias("agents"),
-            F.size(F.collect_set(F.when(is_part, F.col("queue")))).cast("bigint").alias("queues"),
+            F.size(F.collect_set("agent")).cast("bigint").alias("agents"),
+            F.size(F.collect_set("queue")).cast("bigint").alias("queues"),
             legs("transfer").alias("transfers"),
             legs("consult").alias("consults"),
             legs("conference").alias("conferences"),

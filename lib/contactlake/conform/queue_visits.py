@@ -3,10 +3,15 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from contactlake.conform.contacts import contact_ended_at, milliseconds_between, not_below_zero
-from contactlake.conform.conversations import contact_conversation
+from contactlake.conform.contacts import (
+    amazon_visit_outcome,
+    contact_conversation,
+    contact_ended_at,
+    milliseconds_between,
+    not_below_zero,
+)
 from contactlake.conform.dates import business_date
-from contactlake.conform.symbee import is_handled
+from contactlake.conform.symbee import symbee_visit_outcome
 from contactlake.tables.conformed import QUEUE_VISIT
 
 
@@ -16,11 +21,6 @@ def contact_visits(contacts: DataFrame, timezone: str) -> DataFrame:
         F.col("queue_ms"),
         milliseconds_between(F.col("dequeued_at"), F.col("enqueued_at")),
         milliseconds_between(F.col("disconnect_at"), F.col("enqueued_at")),
-    )
-    outcome = (
-        F.when(F.col("agent_connected_at").isNotNull(), "ANSWERED")
-        .when(F.col("next_contact_id").isNull(), "ABANDONED")
-        .otherwise("DIVERTED")
     )
     return (
         contacts.where(F.col("enqueued_at").isNotNull())
@@ -37,7 +37,7 @@ def contact_visits(contacts: DataFrame, timezone: str) -> DataFrame:
             F.col("visit_ended_at").alias("ended_at"),
             business_date("visit_ended_at", timezone).alias("business_date"),
             not_below_zero(wait).alias("wait_ms"),
-            outcome.alias("outcome"),
+            amazon_visit_outcome().alias("outcome"),
         )
         .select(*QUEUE_VISIT.column_names)
     )
@@ -46,14 +46,8 @@ def contact_visits(contacts: DataFrame, timezone: str) -> DataFrame:
 def interaction_visits(judged: DataFrame) -> DataFrame:
     """One row per judged interaction that Symbee queued; it has its conversation_id."""
     wait = F.coalesce(F.col("queued_ms"), milliseconds_between(F.col("assigned_at"), F.col("queued_at")))
-    outcome = F.when(is_handled(), "ANSWERED").when(F.col("is_transferred_out"), "DIVERTED").otherwise("ABANDONED")
-    is_queued = (
-        (F.col("delivery_provider") == "SYMBEE")
-        & (F.col("task_initiation_method") == "INBOUND_QUEUE")
-        & F.col("queued_at").isNotNull()
-    )
     return (
-        judged.where(is_queued)
+        judged.where(symbee_visit_outcome().isNotNull())
         .select(
             F.lit("symbee").alias("source"),
             F.col("task_id").alias("visit_id"),
@@ -66,7 +60,7 @@ def interaction_visits(judged: DataFrame) -> DataFrame:
             F.col("completed_at").alias("ended_at"),
             "business_date",
             not_below_zero(wait).alias("wait_ms"),
-            outcome.alias("outcome"),
+            symbee_visit_outcome().alias("outcome"),
         )
         .select(*QUEUE_VISIT.column_names)
     )

@@ -39,3 +39,14 @@ def symbee_direction(initiation_method: str = "task_initiation_method") -> Colum
 def is_handled() -> Column:
     """An agent is named and was connected."""
     return F.col("username").isNotNull() & F.col("connected_at").isNotNull()
+
+
+def symbee_visit_outcome() -> Column:
+    """What became of an interaction that Symbee queued: ANSWERED, ABANDONED or DIVERTED; null: it was not queued."""
+    is_queued = (
+        (F.col("delivery_provider") == "SYMBEE")
+        & (F.col("task_initiation_method") == "INBOUND_QUEUE")
+        & F.col("queued_at").isNotNull()
+    )
+    outcome = F.when(is_handled(), "ANSWERED").when(F.col("is_transferred_out"), "DIVERTED").otherwise("ABANDONED")
+    return F.when(is_queued, outcome)
