@@ -172,8 +172,8 @@ def candidates(
     )
 
 
-def audit_candidates(found: Candidates) -> list[Audited]:
-    return audit({**found.gold, **found.conformed})
+def audit_candidates(lake: Lake, found: Candidates) -> list[Audited]:
+    return audit({**found.gold, **found.conformed}, lake.is_little)
 
 
 def limits(lake: Lake, found: Candidates | None, rules: GateRules) -> list[Limit]:

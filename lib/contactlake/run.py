@@ -408,7 +408,7 @@ class Run:
                     self._configuration.usage.heartbeat_timeout_minutes,
                 )
                 found = candidates(self._lake, evidence, told, dates, rules, options)
-                audited = audit_candidates(found)
+                audited = audit_candidates(self._lake, found)
             figures = limits(self._lake, found, rules)
         with self._step("judge"):
             results = judge_and_report(audited, figures, self._docs(), self._tenure.lease.check_time)

@@ -1,6 +1,6 @@
 """gold/duration_distribution_daily: exact percentiles, and a sketch for percentiles over several rows."""
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.kpi.conformed import Conformed, Kpi, dimension, total
@@ -12,46 +12,38 @@ _PERCENTILES = {
 }
 
 
-def _durations(rows: DataFrame, **measures: str) -> DataFrame:
-    """One row per row and measure that it has."""
-    pairs = F.explode(
-        F.array(
-            *(
-                F.struct(F.lit(measure).alias("measure"), F.col(column).alias("duration_ms"))
-                for measure, column in measures.items()
-            )
-        )
+def _distributions(rows: DataFrame, **measures: str) -> DataFrame:
+    """The table's rows of some measures, each of which is a column of `rows`.
+
+    Each measure is an aggregate of its own: a row for each of them would be several times the rows to bring together.
+    """
+    summed = rows.groupBy("business_date", *(dimension(name) for name in _DIMENSIONS)).agg(
+        *(_distribution(measure, column).alias(measure) for measure, column in measures.items())
     )
     return (
-        rows.select("business_date", *(dimension(name) for name in _DIMENSIONS), pairs.alias("pair"))
-        .select("business_date", *_DIMENSIONS, "pair.measure", "pair.duration_ms")
-        .where(F.col("duration_ms").isNotNull())
+        summed.select("business_date", *_DIMENSIONS, F.inline(F.array(*measures)))
+        .where("count > 0")
+        .withColumns({name: F.col("percentiles")[place] for place, name in enumerate(_PERCENTILES)})
+        .select(*DURATION_DISTRIBUTION_DAILY.column_names)
+    )
+
+
+def _distribution(measure: str, column: str) -> Column:
+    fractions = F.array(*(F.lit(fraction) for fraction in _PERCENTILES.values()))
+    return F.struct(
+        F.lit(measure).alias("measure"),
+        F.count(column).alias("count"),
+        total(column).alias("sum_ms"),
+        F.percentile(column, fractions).alias("percentiles"),
+        F.max(column).alias("max_ms"),
+        F.kll_sketch_agg_bigint(column).alias("sketch"),
     )
 
 
 def _compute(conformed: Conformed) -> DataFrame:
-    handled = _durations(
-        conformed.interaction.where("is_handled"),
-        handle="handle_ms",
-        active="active_ms",
-        parked="parked_ms",
-        wrap="wrap_ms",
-    )
-    waits = _durations(conformed.queue_visit, wait="wait_ms")
-    fractions = F.array(*(F.lit(fraction) for fraction in _PERCENTILES.values()))
-    return (
-        handled.unionByName(waits)
-        .groupBy("business_date", *_DIMENSIONS, "measure")
-        .agg(
-            F.count(F.lit(1)).alias("count"),
-            total("duration_ms").alias("sum_ms"),
-            F.percentile("duration_ms", fractions).alias("percentiles"),
-            F.max("duration_ms").alias("max_ms"),
-            F.kll_sketch_agg_bigint("duration_ms").alias("sketch"),
-        )
-        .withColumns({name: F.col("percentiles")[place] for place, name in enumerate(_PERCENTILES)})
-        .select(*DURATION_DISTRIBUTION_DAILY.column_names)
-    )
+    handled = conformed.interaction.where("is_handled")
+    worked = _distributions(handled, handle="handle_ms", active="active_ms", parked="parked_ms", wrap="wrap_ms")
+    return worked.unionByName(_distributions(conformed.queue_visit, wait="wait_ms"))
 
 
 DURATION_DISTRIBUTION = Kpi(DURATION_DISTRIBUTION_DAILY, _compute)

@@ -1,14 +1,17 @@
 """The audit: per table and business date, how many rows break each rule, and the totals that must balance.
 
-A small query per table, several at a time: one over all of them takes Spark longer to plan than to run. What comes
-back is a few figures per date, never a value of a customer.
+A small query per table or two, several at a time: one over all of them takes Spark longer to plan than to run. What
+comes back is a few figures per date, never a value of a customer.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from typing import Any
 
 import pandas as pd
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.concurrency import concurrently
@@ -45,8 +48,11 @@ def _totals(table: Table, gold: Sequence[Table]) -> list[tuple[Table, str, str]]
     return [*own, *others]
 
 
-def audit(frames: Mapping[Table, DataFrame]) -> list[Audited]:
-    """The figures of each table's rows; `frames` holds the gold tables and what they are computed from."""
+def audit(frames: Mapping[Table, DataFrame], is_little: bool) -> list[Audited]:
+    """The figures of each table's rows; `frames` holds the gold tables and what they are computed from.
+
+    `is_little`: it takes longer to plan a query than to run it.
+    """
     gold = [table for table in frames if table.balances]
     queries = []
     for table, frame in frames.items():
@@ -56,31 +62,42 @@ def audit(frames: Mapping[Table, DataFrame]) -> list[Audited]:
             F.coalesce(F.expr(aggregate).cast("bigint"), F.lit(0).cast("bigint"))
             for _, _, aggregate in _totals(table, gold)
         ]
-        queries.append(
-            frame.groupBy("business_date").agg(
-                F.lit(table.path).alias("audited"),
-                F.count(F.lit(1)).alias("rows"),
-                F.count_distinct(digest(table.key)).alias("keys"),
-                F.array(*broken).alias("broken"),
-                (F.array(*totals) if totals else F.array().cast("array<bigint>")).alias("totals"),
-            )
-        )
-    rows = [row for found in concurrently(query.collect for query in queries) for row in found]
-    return _arrange(rows, list(frames), gold)
+        told = {
+            "rows": F.count(F.lit(1)),
+            "broken": F.array(*broken),
+            "totals": F.array(*totals) if totals else F.array().cast("array<bigint>"),
+        }
+        key = digest(table.key)
+        if is_little:
+            queries.append(_figures(table, frame, told | {"keys": F.count_distinct(key)}))
+        else:  # beside a distinct count, Spark would keep all the other figures once for every key
+            keys = frame.select("business_date", key.alias("key")).distinct()
+            queries += [_figures(table, frame, told), _figures(table, keys, {"keys": F.count(F.lit(1))})]
+    told_of: dict[tuple[date | None, str], dict[str, Any]] = defaultdict(dict)
+    for found in concurrently(query.collect for query in queries):
+        for row in found:
+            told_of[row["business_date"], row["audited"]] |= row.asDict()
+    return _arrange(list(told_of.values()), list(frames), gold)
 
 
-def _arrange(rows: Sequence[object], tables: Sequence[Table], gold: Sequence[Table]) -> list[Audited]:
-    dates = sorted({row["business_date"] for row in rows})  # type: ignore[index]
+def _figures(table: Table, rows: DataFrame, told: Mapping[str, Column]) -> DataFrame:
+    """What is told of each date's rows."""
+    figures = [figure.alias(name) for name, figure in told.items()]
+    return rows.groupBy("business_date").agg(F.lit(table.path).alias("audited"), *figures)
+
+
+def _arrange(rows: Sequence[Mapping[str, Any]], tables: Sequence[Table], gold: Sequence[Table]) -> list[Audited]:
+    dates = sorted({row["business_date"] for row in rows})
     figures = {table.path: {day: dict.fromkeys(_columns(table, gold), 0) for day in dates} for table in tables}
     by_path = {table.path: table for table in tables}
     for row in rows:
-        table = by_path[row["audited"]]  # type: ignore[index]
-        own = figures[table.path][row["business_date"]]  # type: ignore[index]
-        own[KEY_RULE] = row["rows"] - row["keys"]  # type: ignore[index]
-        for rule, count in zip(row_rules(table), row["broken"], strict=True):  # type: ignore[index]
+        table = by_path[row["audited"]]
+        own = figures[table.path][row["business_date"]]
+        own[KEY_RULE] = row["rows"] - row["keys"]
+        for rule, count in zip(row_rules(table), row["broken"], strict=True):
             own[rule.name] = count
-        for (owner, column, _), total in zip(_totals(table, gold), row["totals"], strict=True):  # type: ignore[index]
-            figures[owner.path][row["business_date"]][column] = total  # type: ignore[index]
+        for (owner, column, _), total in zip(_totals(table, gold), row["totals"], strict=True):
+            figures[owner.path][row["business_date"]][column] = total
     return [
         Audited(
             table,
