@@ -49,6 +49,8 @@ MARKER = "_contactlake.json"
 """At a lake's root: the version of the declarations that wrote it."""
 _WRITES_PER_LEASE = 1_000_000
 _FENCE_TRIES = 10
+_FEW_DATES = 10
+"""Rows of no more dates are written where they lie, not brought together by date."""
 _FEW_ROWS = 20_000
 """So many rows at most are written by the driver, which takes less time than handing them to the executors."""
 _TASK_ROWS = 200_000
@@ -381,7 +383,7 @@ class Lake:
         old = self._files_of(table, log.files(), dates)
         rows = rows.select(*table.column_names).where(is_one_of(day, dates))
         if not old:
-            added = self._lay_down(table, rows)
+            added = self._lay_down(table, rows, days=len(dates))
             self._commit(table, log, added, [])
             return sorted({date.fromisoformat(file.business_date) for file in added if file.business_date})
         rows = rows.localCheckpoint()  # looked at, then written
@@ -601,13 +603,18 @@ class Lake:
 
     # --- laying down and committing ---
 
-    def _lay_down(self, table: Table, rows: DataFrame, number: int | None = None) -> list[DataFile]:
-        """Writes `rows` as files that no commit names yet."""
+    def _lay_down(
+        self, table: Table, rows: DataFrame, number: int | None = None, days: int | None = None
+    ) -> list[DataFile]:
+        """Writes `rows` as files that no commit names yet: `number` says how many, `days` of how many dates."""
         writer = self.writer(table)
         rows = rows.select(*table.column_names)
         if self.is_little or (number is not None and number <= _FEW_ROWS):
             return writer.write([rows.toArrow()])
-        if writer.dated_by is not None:
+        if writer.dated_by is not None and days is not None and days <= _FEW_DATES:
+            # A file of each date from each core: to bring the rows of a date together takes longer than to write them.
+            rows = rows.coalesce(self.spark.sparkContext.defaultParallelism)
+        elif writer.dated_by is not None:
             # Few tasks per date, else each of them writes a file of each date: as Spark sees fit by their size.
             day = "contactlake_day"
             rows = rows.withColumn(day, self._day(table)).hint("rebalance", day).drop(day)
