@@ -78,7 +78,7 @@ def tell(evidence: Evidence, rules: ReconciliationRules) -> Told:
 
 
 def conformed_rows(
-    evidence: Evidence, told: Told, agents: DataFrame, rules: ReconciliationRules
+    evidence: Evidence, told: Told, agents: DataFrame, rules: ReconciliationRules, is_little: bool
 ) -> dict[Table, DataFrame]:
     """Each conformed table's rows, of whatever dates."""
     judged, contacts, zone = told.judged, evidence.contacts, rules.timezone
@@ -94,7 +94,7 @@ def conformed_rows(
         FOCUS_INTERVAL: focus_intervals(told.agent_time.intervals),
         DISPOSITION: told.dispositions,
         MESSAGE: told.messages.select(*MESSAGE.column_names),
-        CONVERSATION: conversations(judged, told.lonely, contacts, zone),
+        CONVERSATION: conversations(judged, told.lonely, contacts, zone, is_little),
     }
 
 
@@ -102,7 +102,7 @@ def write_conformed(
     lake: Lake, evidence: Evidence, told: Told, dates: Sequence[date], rules: ReconciliationRules
 ) -> None:
     """Recomputes the conformed tables' rows of `dates`."""
-    whole = conformed_rows(evidence, told, lake.read(AGENT), rules)
+    whole = conformed_rows(evidence, told, lake.read(AGENT), rules, lake.is_little)
     concurrently(partial(lake.replace_dates, table, rows, dates) for table, rows in whole.items())
 
 

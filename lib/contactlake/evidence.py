@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import reduce
+from operator import add
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
@@ -194,16 +195,17 @@ def closure(lake: Lake, seeds: Sequence[DataFrame]) -> Closure:
         lake.read(table).select(
             F.lit(table.path).alias("path"),
             F.to_date("initiation_at").alias("day"),
-            F.array_compact(F.array(*NAMES[table])).alias("ids"),
+            F.array(*NAMES[table]).alias("ids"),
+            reduce(add, (F.col(name).isNotNull().cast("int") for name in NAMES[table])).alias("named"),
         )
         for table in tables.values()
     ]
     linked = reduce(lambda left, right: left.unionByName(right), links)
-    by_id = linked.where("size(ids) > 1").select(F.explode("ids").alias("id"), "ids")
+    by_id = linked.where("named > 1").select(F.explode("ids").alias("id"), "ids").where("id is not null")
     fresh = found
     while True:
-        shared = by_id.join(fresh, ["id"], "left_semi").select(F.explode("ids").alias("id")).distinct()
-        fresh = shared.join(found, ["id"], "left_anti").localCheckpoint()
+        shared = by_id.join(fresh, ["id"], "left_semi").select(F.explode("ids").alias("id")).where("id is not null")
+        fresh = shared.distinct().join(found, ["id"], "left_anti").localCheckpoint()
         if fresh.isEmpty():
             break
         found = found.unionByName(fresh).localCheckpoint()

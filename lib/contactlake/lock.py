@@ -17,11 +17,13 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 from contactlake.archive.storage import ObjectInfo, ObjectStore
 from contactlake.errors import LakeHeld, StorageError
+from contactlake.interruption import when_interrupted
 
 _log = logging.getLogger(__name__)
 
@@ -188,11 +190,18 @@ def acquire_lease(
             number = _number_after_loss(store, greatest_known())
         terms = _Terms(run_id, _holder(), now.isoformat(timespec="seconds"), lease_seconds)
         taken_at = time.monotonic()
-        if store.create(lease_key(number), terms.encode()):
-            _forget(store, leases[: 1 - _KEPT])
-            return Lease(store, number, terms, taken_at, follows_release=follows_release)
+        with when_interrupted(partial(_withdraw, store, number, terms)):
+            if store.create(lease_key(number), terms.encode()):
+                _forget(store, leases[: 1 - _KEPT])
+                return Lease(store, number, terms, taken_at, follows_release=follows_release)
         # Another taker was first: look at its lease.
     raise StorageError(f"{store.uri}: no lease can be created", f"see that only contactlake writes to {_FOLDER}")
+
+
+def _withdraw(store: ObjectStore, number: int, terms: _Terms) -> None:
+    """Releases the lease of that number if it was taken in these terms."""
+    if store.head(lease_key(number)) is not None and store.read(lease_key(number)) == terms.encode():
+        store.write(lease_key(number), replace(terms, released=True).encode())
 
 
 def _let_go(store: ObjectStore, lease: ObjectInfo, now: datetime) -> bool:

@@ -6,6 +6,8 @@ ContactId of the contact record), Amazon Connect's contact record data model.
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
+from operator import or_
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
@@ -164,7 +166,7 @@ def _instant_text(moment: Column) -> Column:
 
 
 def with_comparisons(paired: DataFrame, rules: ReconciliationRules) -> DataFrame:
-    """`paired` with each comparison of a joined pair: the `*_delta_ms`, `is_*_equal` and `differences`."""
+    """`paired` with each comparison of a joined pair: `*_delta_ms`, `is_*_equal`, `is_different` and `differences`."""
     talk = F.when(
         F.col("active_ms").isNotNull() | F.col("parked_ms").isNotNull(),
         F.coalesce("active_ms", F.lit(0)) + F.coalesce("parked_ms", F.lit(0)),
@@ -197,34 +199,47 @@ def with_comparisons(paired: DataFrame, rules: ReconciliationRules) -> DataFrame
         }
     )
 
-    def difference(name: str, differs: Column, ours: Column, theirs: Column, delta: Column) -> Column:
-        return F.when(
-            F.coalesce(differs, F.lit(False)),
-            F.struct(
-                F.lit(name).alias("field"),
-                ours.alias("interaction"),
-                theirs.alias("contact"),
-                delta.cast("bigint").alias("delta_ms"),
-            ),
-        )
-
     def is_beyond(name: str) -> Column:
-        return F.abs(F.col(f"{name}_delta_ms")) > F.lit(rules.tolerance_ms)
+        return F.coalesce(F.abs(F.col(f"{name}_delta_ms")) > F.lit(rules.tolerance_ms), F.lit(False))
+
+    def is_unequal(name: str) -> Column:
+        return F.coalesce(~F.col(name), F.lit(False))
 
     no_delta = F.lit(None)
     found = [
-        difference("agent", ~F.col("is_agent_equal"), F.col("username"), F.col("contact.agent"), no_delta),
-        difference("queue", ~F.col("is_queue_equal"), queue, contact_queue, no_delta),
+        ("agent", is_unequal("is_agent_equal"), F.col("username"), F.col("contact.agent"), no_delta),
+        ("queue", is_unequal("is_queue_equal"), queue, contact_queue, no_delta),
         *(
-            difference(name, is_beyond(name), ours.cast("string"), theirs.cast("string"), F.col(f"{name}_delta_ms"))
+            (name, is_beyond(name), ours.cast("string"), theirs.cast("string"), F.col(f"{name}_delta_ms"))
             for name, ours, theirs in durations
         ),
         *(
-            difference(name, is_beyond(name), _instant_text(ours), _instant_text(theirs), F.col(f"{name}_delta_ms"))
+            (name, is_beyond(name), _instant_text(ours), _instant_text(theirs), F.col(f"{name}_delta_ms"))
             for name, ours, theirs in times
         ),
     ]
-    return compared.withColumn("differences", F.array_compact(F.array(*found)))
+    differences = F.array(
+        *(
+            F.when(
+                differs,
+                F.struct(
+                    F.lit(name).alias("field"),
+                    ours.alias("interaction"),
+                    theirs.alias("contact"),
+                    delta.cast("bigint").alias("delta_ms"),
+                ),
+            )
+            for name, differs, ours, theirs, delta in found
+        )
+    )
+    # Most pairs are equal: only of others Spark walks through the list, which it cannot compile.
+    return compared.withColumn("is_different", reduce(or_, (differs for _, differs, *_ in found))).withColumn(
+        "differences", F.when(F.col("is_different"), F.array_compact(differences)).otherwise(_no_differences())
+    )
+
+
+def _no_differences() -> Column:
+    return F.array().cast(RECONCILIATION.column("differences").type)
 
 
 # --- the status ladder ---
@@ -239,7 +254,7 @@ def interaction_status(rules: ReconciliationRules) -> Column:
     """The verdict on an interaction, over `with_comparisons`."""
     return (
         F.when(F.col("is_extra"), "EXTRA_INTERACTION")
-        .when(F.col("is_joined") & (F.size("differences") > 0), "MATCHED_WITH_DIFFERENCES")
+        .when(F.col("is_joined") & F.col("is_different"), "MATCHED_WITH_DIFFERENCES")
         .when(F.col("is_joined"), "MATCHED")
         .when(~is_contact_expected(), "NOT_EXPECTED")
         .when(_is_recent(F.col("completed_at"), rules), "AWAITING_CONTACT")
@@ -324,10 +339,9 @@ def reconciliation_of_contacts(lonely: DataFrame, agents: DataFrame, rules: Reco
         "is_agent_equal": "boolean",
         "is_queue_equal": "boolean",
     }
-    differences = RECONCILIATION.column("differences").type
     return (
         judged.withColumns({name: F.lit(None).cast(kind) for name, kind in nothing.items()})
-        .withColumn("differences", F.array().cast(differences))
+        .withColumn("differences", _no_differences())
         .withColumn("channel", F.lower("channel"))
         .select(*RECONCILIATION.column_names)
     )

@@ -147,6 +147,12 @@ def test_a_command_that_is_told_to_end_lets_go_at_once(
     assert first.run("step: find what is new").code == -signal.SIGKILL  # the next one may start at once
 
 
+def test_a_run_that_is_told_to_end_as_it_takes_the_lake_lets_go(first: Scene) -> None:
+    ended = first.start("after create _lease", by=signal.SIGTERM).wait()
+    assert ended.code == 128 + signal.SIGTERM, ended.log
+    assert first.is_released()
+
+
 def test_wiped_leases_cost_a_line_in_the_log(later: Scene) -> None:
     shutil.rmtree(later.folder / "lake" / "_lease")
     ended = later.run()

@@ -79,7 +79,11 @@ def told(
 ) -> dict[str, dict[str, Any]]:
     both, contacts = paired(spark, tasks, legs)
     judged = judge_interactions(with_conversations(interactions_of(both), contacts), RULES)
-    rows = rows_of(conversations(judged, lonely_contacts(both), contacts, RULES.timezone))
+    judged, lonely = judged.localCheckpoint(), lonely_contacts(both)
+    rows, again = (
+        rows_of(conversations(judged, lonely, contacts, RULES.timezone, is_little)) for is_little in (True, False)
+    )
+    assert sorted(rows, key=str) == sorted(again, key=str)
     assert len({row["conversation_id"] for row in rows}) == len(rows)
     return {row["conversation_id"]: row for row in rows}
 

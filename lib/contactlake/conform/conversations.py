@@ -149,12 +149,42 @@ def _legs(contacts: DataFrame) -> DataFrame:
     return paired.select(contact_conversation().alias("conversation_id"), leg.alias("leg")).where("leg is not null")
 
 
-def conversations(judged: DataFrame, lonely: DataFrame, contacts: DataFrame, timezone: str) -> DataFrame:
+def conversations(
+    judged: DataFrame, lonely: DataFrame, contacts: DataFrame, timezone: str, is_little: bool = True
+) -> DataFrame:
     """`conversation`'s rows.
 
     `judged`: judged interactions with their conversation_id; `lonely`: the contacts that none is joined to;
-    `contacts` (silver/connect_contact): all of the conversations that are wanted, beside others.
+    `contacts` (silver/connect_contact): all of the conversations that are wanted, beside others. `is_little`: it takes
+    longer to plan a query than to run it.
     """
+    parts, legs = _parts(judged, lonely), _legs(contacts)
+    if is_little:
+        return _taken_together(parts.unionByName(legs, allowMissingColumns=True), timezone)
+    # Most conversations have one member, which tells all of them as it stands: only the others are brought together.
+    several = _of_several_members(parts, contacts)
+    parts = parts.withColumn("hash", _hash())
+    together = parts.join(several, ["hash"], "left_semi").unionByName(legs, allowMissingColumns=True)
+    alone = parts.join(several, ["hash"], "left_anti")
+    return _taken_together(together, timezone).unionByName(
+        _conversation(alone.select("conversation_id", *_figures(_OfOne())), timezone)
+    )
+
+
+def _hash() -> Column:
+    return F.xxhash64("conversation_id")
+
+
+def _of_several_members(parts: DataFrame, contacts: DataFrame) -> DataFrame:
+    """The hashes of the conversations that may have more members than one."""
+    repeated = parts.groupBy(_hash().alias("hash")).agg(F.count(F.lit(1)).alias("times")).where("times > 1")
+    children = contacts.where("previous_contact_id is not null").select(contact_conversation().alias("conversation_id"))
+    hashes = repeated.select("hash").unionByName(children.select(_hash().alias("hash")))
+    return brought(hashes.distinct().localCheckpoint())
+
+
+def _parts(judged: DataFrame, lonely: DataFrame) -> DataFrame:
+    """The parts of all conversations; an interaction's row tells of the contact that is joined to it, too."""
     joined = F.col("is_joined")
     interactions = judged.select(
         "conversation_id",
@@ -194,10 +224,7 @@ def conversations(judged: DataFrame, lonely: DataFrame, contacts: DataFrame, tim
         _is_callback().alias("is_callback"),
         F.lit(None).cast("string").alias("leg"),
     )
-    members = interactions.unionByName(alone).unionByName(_legs(contacts), allowMissingColumns=True)
-    # Most conversations have one member: summing in part, before they are brought together, would save nothing.
-    together = members.repartition("conversation_id").sortWithinPartitions("conversation_id")
-    return _summed(together, timezone)
+    return interactions.unionByName(alone)
 
 
 def _is_abandoned(outcome: Column) -> Column:
@@ -208,37 +235,79 @@ def _is_callback(prefix: str = "") -> Column:
     return F.coalesce(F.col(f"{prefix}initiation_method") == "CALLBACK", F.lit(False))
 
 
-def _summed(members: DataFrame, timezone: str) -> DataFrame:
-    is_part = F.col("is_part")
+class _OverRows:
+    """Figures of a conversation from all its members."""
 
-    def legs(kind: str) -> Column:
-        return F.count_if(F.col("leg").endswith(kind))
+    least, greatest, number, is_any = (staticmethod(each) for each in (F.min, F.max, F.count_if, F.bool_or))
 
+    @staticmethod
+    def distinct(value: Column) -> Column:
+        """A conversation has few: a set takes less than a distinct count, for which rows are doubled."""
+        return F.size(F.collect_set(value)).cast("bigint")
+
+    @staticmethod
+    def first(value: Column, place: Column) -> Column:
+        return F.min_by(value, place)
+
+
+class _OfOne:
+    """Figures of a conversation from its one member."""
+
+    @staticmethod
+    def least(value: Column) -> Column:
+        return value
+
+    greatest = is_any = least
+
+    @staticmethod
+    def number(condition: Column) -> Column:
+        return F.when(condition, 1).otherwise(0).cast("bigint")
+
+    @staticmethod
+    def distinct(value: Column) -> Column:
+        return _OfOne.number(value.isNotNull())
+
+    @staticmethod
+    def first(value: Column, _: Column) -> Column:
+        return value
+
+
+def _figures(over: _OverRows | _OfOne) -> list[Column]:
+    """What a conversation's members tell of it; both kinds of `over` give the same of a conversation with one."""
+    leg = F.col("leg")
     # Nulls last, interactions first: the smallest is the part that came first.
     place = F.struct(F.col("part_began_at").isNull(), "part_began_at", ~F.col("is_interaction"), "id")
-    first = F.min_by(F.struct("environment", "queue", "channel"), F.when(is_part, place))
-    interactions = F.count_if("is_interaction")
-    outcome = F.when(F.bool_or("is_handled"), "HANDLED").when(F.bool_or("is_abandoned"), "ABANDONED").otherwise("OTHER")
+    interactions = over.number(F.col("is_interaction"))
+    outcome = (
+        F.when(over.is_any(F.col("is_handled")), "HANDLED")
+        .when(over.is_any(F.col("is_abandoned")), "ABANDONED")
+        .otherwise("OTHER")
+    )
+    return [
+        F.when(interactions > 0, "symbee").otherwise("connect").alias("source"),
+        over.least(F.col("began_at")).alias("started_at"),
+        over.greatest(F.col("ended_at")).alias("ended_at"),
+        over.first(F.struct("environment", "queue", "channel"), F.when(F.col("is_part"), place)).alias("first"),
+        interactions.alias("interactions"),
+        over.number(F.col("has_contact")).alias("contacts"),
+        over.distinct(F.col("agent")).alias("agents"),
+        over.distinct(F.col("queue")).alias("queues"),
+        *(over.number(leg.endswith(kind)).alias(f"{kind}s") for kind in ("transfer", "consult", "conference")),
+        over.number(leg.startswith("external")).alias("external_legs"),
+        over.number(F.col("is_callback")).alias("callbacks"),
+        outcome.alias("outcome"),
+    ]
+
+
+def _taken_together(members: DataFrame, timezone: str) -> DataFrame:
+    # To sum in part, before a conversation's members are brought together, would save nothing: they are few.
+    together = members.repartition("conversation_id").sortWithinPartitions("conversation_id")
+    return _conversation(together.groupBy("conversation_id").agg(*_figures(_OverRows())), timezone)
+
+
+def _conversation(told: DataFrame, timezone: str) -> DataFrame:
     return (
-        members.groupBy("conversation_id")
-        .agg(
-            F.when(interactions > 0, "symbee").otherwise("connect").alias("source"),
-            F.min("began_at").alias("started_at"),
-            F.max("ended_at").alias("ended_at"),
-            first.alias("first"),
-            interactions.alias("interactions"),
-            F.count_if("has_contact").alias("contacts"),
-            # A conversation has few of them: a set takes less than a distinct count, for which rows are doubled.
-            F.size(F.collect_set("agent")).cast("bigint").alias("agents"),
-            F.size(F.collect_set("queue")).cast("bigint").alias("queues"),
-            legs("transfer").alias("transfers"),
-            legs("consult").alias("consults"),
-            legs("conference").alias("conferences"),
-            F.count_if(F.col("leg").startswith("external")).alias("external_legs"),
-            F.count_if("is_callback").alias("callbacks"),
-            outcome.alias("outcome"),
-        )
-        .where("ended_at is not null")
+        told.where("ended_at is not null")
         .withColumns(
             {
                 "business_date": business_date("ended_at", timezone),
