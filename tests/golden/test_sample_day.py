@@ -145,6 +145,7 @@ def test_one_run_then_nothing_new(spark: SparkSession, place: Place) -> None:
     assert Reader(spark, settings).versions("silver", "gold") == before
 
 
+@pytest.mark.parametrize("place", ["directory", "s3"], indirect=True)
 def test_four_shuffled_parts(spark: SparkSession, place: Place) -> None:
     keys = objects()
     random.Random(4).shuffle(keys)
