@@ -13,3 +13,9 @@ def brought(rows: DataFrame) -> DataFrame:
     Spark can't know how few they are before it has moved the other side.
     """
     return F.broadcast(rows) if rows.count() <= _FEW else rows
+
+
+def repeated(rows: DataFrame, *columns: str) -> DataFrame:
+    """The hashes (hash) of those values of `columns`, together, that may stand in several of `rows`."""
+    hashed = rows.groupBy(F.xxhash64(*columns).alias("hash")).agg(F.count(F.lit(1)).alias("times"))
+    return hashed.where("times > 1").select("hash")

@@ -281,11 +281,14 @@ class _Writer:
                 rows = outdated.apply(rows, outdated.marks(rows))
             if rows.num_rows:
                 self._add(record_type.table, rows)
+        refused_of: dict[_Object, list[Quarantined]] = defaultdict(list)
         for stretch, refused in zip(decoded.refused_stretches, decoded.quarantined, strict=True):
+            refused_of[items[stretch]].append(refused)
             entry = items[stretch].counts[refused.record_type or UNKNOWN_TYPE]
             entry[0] += 1
             entry[1] += 1
-            self._add_quarantined(items[stretch], [refused])
+        for item, quarantined in refused_of.items():
+            self._add_quarantined(item, quarantined)
 
     def _add_quarantined(self, item: _Object, quarantined: Sequence[Quarantined]) -> None:
         feed = feed_named(item.source.feed)

@@ -76,9 +76,11 @@ _FOR_LITTLE = {
     "spark.sql.shuffle.partitions": "1",
     "spark.sql.leafNodeDefaultParallelism": "1",
     "spark.sql.files.minPartitionNum": "1",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }
 """With little data a query's tasks and stages take longer to hand out than to run: one task does it all. Adaptive
-execution would plan anew after every stage."""
+execution would plan anew after every stage, and a query's own code takes longer to make and compile than it saves."""
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from contactlake.tables.gold import GOLD_TABLES, HANDLE_DAILY
 from contactlake.tables.ops import RUN
 
 SURVIVED = "kills survived"
-_AT_POINTS = 11
+_AT_POINTS = 8
 """So many kills per chapter, besides one at each step."""
 _AT_RANDOM = 5
 _WHILE_MAKING = ("after create silver/conversation", "before create ops/quality_result")

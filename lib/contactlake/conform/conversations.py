@@ -9,7 +9,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from contactlake.conform.contacts import amazon_visit_outcome, contact_conversation, contact_ended_at
 from contactlake.conform.dates import business_date
 from contactlake.conform.symbee import is_handled, symbee_visit_outcome
-from contactlake.joins import brought
+from contactlake.joins import brought, repeated
 from contactlake.tables.conformed import CONVERSATION
 
 _MOST_STEPS = 50
@@ -177,9 +177,8 @@ def _hash() -> Column:
 
 def _of_several_members(parts: DataFrame, contacts: DataFrame) -> DataFrame:
     """The hashes of the conversations that may have more members than one."""
-    repeated = parts.groupBy(_hash().alias("hash")).agg(F.count(F.lit(1)).alias("times")).where("times > 1")
     children = contacts.where("previous_contact_id is not null").select(contact_conversation().alias("conversation_id"))
-    hashes = repeated.select("hash").unionByName(children.select(_hash().alias("hash")))
+    hashes = repeated(parts, "conversation_id").unionByName(children.select(_hash().alias("hash")))
     return brought(hashes.distinct().localCheckpoint())
 
 
