@@ -48,7 +48,7 @@ class Place:
 def as_if_it_were_much(spark: SparkSession) -> Iterator[None]:
     """Every path that a run takes with much data, compiled queries among them."""
     compiled = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "CODEGEN_ONLY"}
-    before = {key: spark.conf.get(key) for key in compiled}
+    before = {key: str(spark.conf.get(key)) for key in compiled}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("contactlake.run._LITTLE_BYTES", 0)
         patch.setattr("contactlake.store._FEW_ROWS", -1)
