@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
@@ -32,6 +32,7 @@ from tests.s3_server import ACCESS_KEY, SECRET_KEY, SeaweedFS
 from contactlake.archive.storage import open_store
 
 REPOSITORY = Path(__file__).parents[2]
+_BUILD = REPOSITORY / "build"
 PYTHON = sys.executable
 COMMAND = str(Path(PYTHON).with_name("contactlake"))
 RIVAL = str(Path(__file__).with_name("duckdb_daily.py"))
@@ -165,23 +166,29 @@ def raw_bytes(archive: Path) -> int:
 
 # --- the targets ---
 
+_WEEK = ("--start", FIRST_DAY.isoformat(), "--days", "5", "--clean")
+_WEEK_IS_OVER = FIRST_DAY + timedelta(days=6)
+
+
+def _main_line(bench: Bench, gigabytes: float) -> str:
+    """The name of an archive of so many raw gigabytes of interactions and contacts."""
+    name = f"bulk-{gigabytes:g}"
+    bench.archive(name, *_WEEK, "--types", "interactions,contacts", "--gigabytes", f"{gigabytes:g}")
+    return name
+
 
 def bulk(bench: Bench, gigabytes: float) -> None:
     """a, g and h: a first load of interactions and contacts, beside the rival's; and a tenth of it."""
-    name, tenth = "bulk", "bulk-tenth"
-    span = ["--start", FIRST_DAY.isoformat(), "--days", "5", "--clean", "--types", "interactions,contacts"]
-    as_of = FIRST_DAY + timedelta(days=6)
-    archive = bench.archive(name, *span, "--gigabytes", f"{gigabytes}")
-    bench.archive(tenth, *span, "--gigabytes", f"{gigabytes / 10}")
+    name, tenth = _main_line(bench, gigabytes), _main_line(bench, gigabytes / 10)
     ours, rivals = [], []
     for _ in range(bench.runs):  # in turn, so that a slow spell of the machine falls on both
-        ours.append(bench.first_load(f"first load of {gigabytes:g} GB", name, as_of))
+        ours.append(bench.first_load(f"first load of {gigabytes:g} GB", name, _WEEK_IS_OVER))
         lake = bench.folder / "rival-lake"
         shutil.rmtree(lake, ignore_errors=True)
-        arguments = [str(archive), str(lake), "--as-of", f"{as_of.isoformat()}T06:00:00Z"]
+        arguments = [str(bench.folder / name), str(lake), "--as-of", f"{_WEEK_IS_OVER.isoformat()}T06:00:00Z"]
         rivals.append(measure(f"DuckDB script, {gigabytes:g} GB", [PYTHON, RIVAL, *arguments]))
     our, rival = bench.kept(median(ours)), bench.kept(median(rivals))
-    small = bench.repeated(lambda: bench.first_load(f"first load of {gigabytes / 10:g} GB", tenth, as_of))
+    small = bench.repeated(lambda: bench.first_load(f"first load of {gigabytes / 10:g} GB", tenth, _WEEK_IS_OVER))
     bench.ratios += [
         Ratio("a", f"first load of {gigabytes:g} GB / DuckDB script", our.seconds / rival.seconds, 1.0),
         Ratio("g", "peak memory of it / of a tenth", our.peak_megabytes / small.peak_megabytes, 1.2),
@@ -191,11 +198,9 @@ def bulk(bench: Bench, gigabytes: float) -> None:
 
 def every_type(bench: Bench, gigabytes: float) -> None:
     """b: the same with agent events, work codes, usage and transcripts; seconds per raw gigabyte."""
-    span = ["--start", FIRST_DAY.isoformat(), "--days", "5", "--clean", "--gigabytes", f"{gigabytes}"]
-    archive = bench.archive("all", *span)
-    part = bench.repeated(
-        lambda: bench.first_load("first load of every record type", "all", FIRST_DAY + timedelta(days=6))
-    )
+    name = f"all-{gigabytes:g}"
+    archive = bench.archive(name, *_WEEK, "--gigabytes", f"{gigabytes:g}")
+    part = bench.repeated(lambda: bench.first_load("first load of every record type", name, _WEEK_IS_OVER))
     stored = raw_bytes(archive) / 1e9
     bench.ratios.append(Ratio("b", "seconds per gigabyte as it is stored", part.seconds / stored, float("inf")))
 
@@ -289,15 +294,32 @@ def fixed_costs(bench: Bench) -> None:
 
 
 def workers(bench: Bench, gigabytes: float) -> None:
-    """f: a standalone cluster with one worker, then with two, each of one core."""
-    span = ["--start", FIRST_DAY.isoformat(), "--days", "5", "--clean", "--types", "interactions,contacts"]
-    bench.archive("cluster", *span, "--gigabytes", f"{gigabytes}")
-    as_of, found = FIRST_DAY + timedelta(days=6), {}
+    """f: a standalone cluster with one worker, then with two, each of one core; a plot of what growth costs."""
+    sizes, took = (gigabytes / 10, gigabytes * 0.3, gigabytes), {}
+    names = {size: _main_line(bench, size) for size in sizes}
     for number in (1, 2):
         with _cluster(bench.folder, number) as settings:
-            title, place = f"first load, {number} worker(s)", {"SPARK_CONF_DIR": str(settings)}
-            found[number] = bench.repeated(partial(bench.first_load, title, "cluster", as_of, **place))
-    bench.ratios.append(Ratio("f", "one worker / two workers", found[1].seconds / found[2].seconds, 1.8, at_least=True))
+            for size, name in names.items():
+                title, place = f"first load of {size:g} GB, {number} worker(s)", {"SPARK_CONF_DIR": str(settings)}
+                took[number, size] = bench.repeated(partial(bench.first_load, title, name, _WEEK_IS_OVER, **place))
+    value = took[1, gigabytes].seconds / took[2, gigabytes].seconds
+    bench.ratios.append(Ratio("f", f"one worker / two workers, {gigabytes:g} GB", value, 1.8, at_least=True))
+    _plot({key: part.seconds for key, part in took.items()})
+
+
+def _plot(seconds: Mapping[tuple[int, float], float]) -> None:
+    """`build/bench.svg`: a first load's time by size, a line for each number of workers."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for number in sorted({number for number, _ in seconds}):
+        points = sorted((size, took) for (of, size), took in seconds.items() if of == number)
+        axes.plot(*zip(*points, strict=True), marker="o", label=f"{number} worker{'s'[: number - 1]} of one core")
+    axes.set(xlabel="raw gigabytes", ylabel="seconds", xlim=(0, None), ylim=(0, None), title="First load")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(_BUILD / "bench.svg", metadata={"Date": None})
 
 
 @contextmanager
@@ -375,9 +397,7 @@ def report(bench: Bench) -> None:
         "ratios": [{"target": ratio.letter, "what": ratio.what, "value": ratio.value} for ratio in bench.ratios],
         "parts": [asdict(part) for part in bench.parts],
     }
-    path = REPOSITORY / "build" / "bench.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(told, indent=2), encoding="utf-8")
+    (_BUILD / "bench.json").write_text(json.dumps(told, indent=2), encoding="utf-8")
 
 
 def main() -> None:
@@ -385,8 +405,9 @@ def main() -> None:
     parser.add_argument("--gigabytes", type=float, default=1.0, help="of the bulk archive, raw (default 1)")
     parser.add_argument("--runs", type=int, default=1, help="of each part; medians are kept (default 1)")
     parser.add_argument("--only", default="abcdefi", help="which targets, by their letters (g and h come with a)")
-    parser.add_argument("--folder", type=Path, default=REPOSITORY / "build" / "bench", help="kept between calls")
+    parser.add_argument("--folder", type=Path, default=_BUILD / "bench", help="kept between calls")
     arguments = parser.parse_args()
+    _BUILD.mkdir(exist_ok=True)
     arguments.folder.mkdir(parents=True, exist_ok=True)
     bench = Bench(arguments.folder.resolve(), arguments.runs)
     wanted = set(arguments.only)
