@@ -91,6 +91,8 @@ class Drivers:
         assert gateway is not None
         self._folder, self._count = folder, 0
         self._running: set[int] = set()
+        self._jvm: Any = spark._jvm
+        self._bindings: Any = gateway.java_gateway_server.getGateway().getBindings()
         self._process = subprocess.Popen(
             [sys.executable, "-c", "from tests.drivers import serve; serve()"],
             stdin=subprocess.PIPE,
@@ -140,7 +142,17 @@ class Drivers:
         return Driver(self, answer["pid"], log)
 
     def run(self, config: Path, as_of: str, at: str | None = None, delay: float = 0) -> Ended:
-        return self.start(config, as_of, at, delay=delay).wait()
+        with self._released():
+            return self.start(config, as_of, at, delay=delay).wait()
+
+    @contextmanager
+    def _released(self) -> Iterator[None]:
+        """Has the JVM let go of what a driver held in it, who ends without doing so himself; if there is no other."""
+        is_alone = not self._running
+        before = self._jvm.java.util.HashSet(self._bindings.keySet())
+        yield
+        if is_alone:
+            self._bindings.keySet().retainAll(before)
 
 
 # --- in the process that drivers are forked from ---
