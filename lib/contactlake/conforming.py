@@ -17,7 +17,7 @@ from contactlake.conform.interactions import interactions
 from contactlake.conform.messages import messages
 from contactlake.conform.queue_visits import contact_visits, interaction_visits
 from contactlake.evidence import Evidence
-from contactlake.joins import brought
+from contactlake.joins import brought, computed
 from contactlake.reconciliation import (
     ReconciliationRules,
     interactions_of,
@@ -65,14 +65,14 @@ class Told:
 
 def tell(evidence: Evidence, rules: ReconciliationRules) -> Told:
     """What `evidence` tells, computed once: several tables and KPIs are made of each frame."""
-    paired = pair(evidence.interactions, evidence.contacts, rules).localCheckpoint()
+    paired = computed(pair(evidence.interactions, evidence.contacts, rules))
     partners = with_partners(paired, brought(rivals(paired).localCheckpoint()))
     judged = judge_interactions(with_conversations(interactions_of(partners), evidence.contacts), rules)
     time = agent_time(evidence.agent_events, evidence.logins, evidence.usage, rules.as_of)
     codes = dispositions(evidence.codes, evidence.interactions, evidence.contacts, rules.timezone)
     said = messages(evidence.interactions, evidence.transcripts, judged)
     sessions, intervals, codes, said = concurrently(
-        rows.localCheckpoint for rows in (time.sessions, time.intervals, codes, said)
+        partial(computed, rows) for rows in (time.sessions, time.intervals, codes, said)
     )
     return Told(judged, lonely_contacts(partners), AgentTime(sessions, intervals), codes, said)
 

@@ -1,10 +1,16 @@
-"""Joins of much with little."""
+"""Much data: rows that are computed once, and joins with little."""
 
+from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 _FEW = 200_000
 """So many narrow rows at most are brought to every task of a query."""
+
+
+def computed(rows: DataFrame) -> DataFrame:
+    """`rows`, computed now and kept on the disks of those who did: wide ones by the million would fill their memory."""
+    return rows.localCheckpoint(storageLevel=StorageLevel.DISK_ONLY)
 
 
 def brought(rows: DataFrame) -> DataFrame:

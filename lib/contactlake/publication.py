@@ -24,6 +24,7 @@ from contactlake.conforming import Told
 from contactlake.errors import ConfigurationError
 from contactlake.evidence import Evidence
 from contactlake.freshness import Watch, freshness
+from contactlake.joins import computed
 from contactlake.kpi import KPIS
 from contactlake.kpi.conformed import Conformed
 from contactlake.quality import figures
@@ -151,14 +152,14 @@ def candidates(
         thresholds_seconds=options.thresholds_seconds,
         heartbeat_timeout_minutes=options.heartbeat_timeout_minutes,
     )
-    computed = concurrently(kpi.compute(source).localCheckpoint for kpi in KPIS)
+    gold = concurrently(partial(computed, kpi.compute(source)) for kpi in KPIS)
     states, zone = conformed[AGENT_STATE], rules.timezone
     told_otherwise = figures.state_differences(
         told.agent_time.intervals, evidence.agent_events, dates, zone, rules.tolerance_ms
     )
     return Candidates(
         dates,
-        dict(zip((kpi.table for kpi in KPIS), computed, strict=True)),
+        dict(zip((kpi.table for kpi in KPIS), gold, strict=True)),
         conformed,
         (
             figures.overlaps(figures.OVERLAPPING_STATES, states, SESSION),

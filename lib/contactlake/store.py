@@ -42,6 +42,7 @@ from contactlake.delta_log import APP, CommitConflict, DeltaLog, NamedFile
 from contactlake.digest import digest
 from contactlake.errors import StorageError
 from contactlake.feeds.arrow_schema import arrow_schema
+from contactlake.joins import computed
 from contactlake.tables import SCHEMA_VERSION, TABLES
 from contactlake.tables.declaration import BUSINESS_DATE, Table
 
@@ -386,7 +387,7 @@ class Lake:
             added = self._lay_down(table, rows, days=len(dates))
             self._commit(table, log, added, [])
             return sorted({date.fromisoformat(file.business_date) for file in added if file.business_date})
-        rows = rows.localCheckpoint()  # looked at, then written
+        rows = computed(rows)  # looked at, then written
         before, after = self._fingerprints(table, self._of_files(table, log, old, log.version), rows, dates)
         changed = sorted(day for day in dates if before.get(day) != after.get(day))
         if not changed:
