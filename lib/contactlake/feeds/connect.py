@@ -116,9 +116,14 @@ _FIELDS = (
 )
 
 
-def _last_segment(arn: pa.Array) -> pa.Array:
-    segment = pc.replace_substring_regex(arn, r"(?s)^.*/", "")
-    return pc.if_else(pc.equal(segment, ""), pa.scalar(None, pa.string()), segment)
+def _last_segment(arns: pa.Array) -> pa.Array:
+    few = arns.dictionary_encode()
+    segments = pc.replace_substring_regex(few.dictionary, r"(?s)^.*/", "")
+    return pc.if_else(pc.equal(segments, ""), pa.scalar(None, pa.string()), segments).take(few.indices)
+
+
+def _is_known(column: pa.Array) -> bool:
+    return bool(column.null_count < len(column))
 
 
 def _metrics(columns: Columns) -> pa.Array:
@@ -131,17 +136,20 @@ def _metrics(columns: Columns) -> pa.Array:
 
 
 def _struct(children: list[pa.Array], names: list[str]) -> pa.Array:
+    known = [child for child in children if _is_known(child)]
+    if not known:
+        kind = pa.struct([(name, child.type) for name, child in zip(names, children, strict=True)])
+        return pa.nulls(len(children[0]), kind)
     is_there = np.zeros(len(children[0]), dtype=bool)
-    for child in children:
-        if child.null_count < len(child):
-            is_there |= child.is_valid().to_numpy(zero_copy_only=False)
+    for child in known:
+        is_there |= child.is_valid().to_numpy(zero_copy_only=False)
     return pa.StructArray.from_arrays(children, names=names, mask=pa.array(~is_there))
 
 
 def _derive(columns: Columns, context: Context) -> Columns:
     instance_id = _last_segment(columns["instance_arn"])
     hierarchy = columns[_LEVELS[0]]
-    for level in _LEVELS[1:]:
+    for level in filter(lambda level: _is_known(columns[level]), _LEVELS[1:]):
         hierarchy = pc.coalesce(pc.binary_join_element_wise(hierarchy, columns[level], "|"), hierarchy, columns[level])
     environment = instance_id
     if context.environment is not None:

@@ -41,6 +41,8 @@ FEWEST = 16
 _STUMBLES, _TEXTS_A_STUMBLE = 12, 8
 """If Arrow stumbles more often than over one in so many texts, it is not worth it either."""
 _LONG_TEXT = 1 << 14
+_CACHED_BYTES = 1 << 16
+"""What is looked through several times is looked through in parts that the processor keeps at hand."""
 _MOST_SECONDS = (1 << 63) // 1000 - 1
 
 
@@ -99,19 +101,28 @@ def _occurs(word: bytes, text: bytes) -> bool:
     if len(text) < _LONG_TEXT:
         return word in text
     characters = np.frombuffer(text, dtype=np.uint8)
-    last = len(characters) - len(word) + 1
-    found = characters[:last] == word[0]
-    for number in range(1, len(word)):
-        found &= characters[number : last + number] == word[number]
-    return bool(found.any())
+    for begin in range(0, len(text), _CACHED_BYTES):
+        part = characters[begin : begin + _CACHED_BYTES + len(word) - 1]
+        last = len(part) - len(word) + 1
+        if last <= 0:
+            break
+        found = part[:last] == word[0]
+        for number in range(1, len(word)):
+            found &= part[number : last + number] == word[number]
+        if found.any():
+            return True
+    return False
 
 
 def _nesting(texts: Sequence[bytes]) -> "npt.NDArray[np.intp]":
     """How many brackets and braces each text opens, which it is nested no deeper than."""
     joined = np.frombuffer(b"".join(texts), dtype=np.uint8)
-    openers = np.flatnonzero((joined | 0x20) == ord("{"))
+    openers = [
+        np.flatnonzero((joined[begin : begin + _CACHED_BYTES] | 0x20) == ord("{")) + begin
+        for begin in range(0, len(joined) or 1, _CACHED_BYTES)
+    ]
     ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)))
-    return np.diff(np.searchsorted(openers, ends), prepend=0)
+    return np.diff(np.searchsorted(np.concatenate(openers), ends), prepend=0)
 
 
 def read_native(
