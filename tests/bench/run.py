@@ -40,6 +40,7 @@ FIRST_DAY = date(2025, 3, 3)
 _STEP = re.compile(r"INFO (?P<step>[a-z][^:]*): (?P<seconds>[0-9.]+) s$", re.MULTILINE)
 _NUMBERS = re.compile(r" [0-9].*")
 """What differs between the names of one step: how many objects, which dates."""
+_PLACE = re.compile(r"/lake/(?P<table>(silver|gold|ops)/[a-z_]+)")
 _MASTER = re.compile(r"Starting Spark master at (spark://\S+)")
 
 BARE = """
@@ -239,6 +240,15 @@ def growth(bench: Bench) -> None:
     )
 
 
+def _asked(request: str) -> str:
+    """What a request asks of which table: `GET silver/interaction`, or `GET silver/interaction log`."""
+    method, _, address = request.partition(" ")
+    place = _PLACE.search(address)
+    if place is None:
+        return f"{method} elsewhere"
+    return f"{method} {place['table']}{' log' if '_delta_log' in address else ''}"
+
+
 def requests(bench: Bench) -> None:
     """i: what one more day asks of S3 where the lake lies there, of a year beside of a month. The archive is local."""
     keys = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
@@ -258,9 +268,9 @@ def requests(bench: Bench) -> None:
                 config += 'path_style = true\nregion = "us-east-1"\n'
                 (bench.folder / f"{name}-s3.toml").write_text(config, encoding="utf-8")
                 bench.kept(bench.daily(f"a day onto a {name} on S3", f"{name}-s3", _LAST_DAY + timedelta(days=1)))
-                asked = Counter(request.partition(" ")[0] for request in proxy.requests())
+                asked = Counter(_asked(request) for request in proxy.requests())
             found[name] = asked.total()
-            print(f"requests onto a {name}: {dict(asked)}", file=sys.stderr, flush=True)
+            print(f"requests onto a {name}: {dict(asked.most_common(20))}", file=sys.stderr, flush=True)
     bench.ratios.append(
         Ratio("i", f"S3 requests onto a year ({found['year']}) / onto a month", found["year"] / found["month"], 1.1)
     )
