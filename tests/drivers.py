@@ -142,17 +142,12 @@ class Drivers:
         return Driver(self, answer["pid"], log)
 
     def run(self, config: Path, as_of: str, at: str | None = None, delay: float = 0) -> Ended:
-        with self._released():
-            return self.start(config, as_of, at, delay=delay).wait()
-
-    @contextmanager
-    def _released(self) -> Iterator[None]:
-        """Has the JVM let go of what a driver held in it, who ends without doing so himself; if there is no other."""
         is_alone = not self._running
         before = self._jvm.java.util.HashSet(self._bindings.keySet())
-        yield
-        if is_alone:
+        ended = self.start(config, as_of, at, delay=delay).wait()
+        if is_alone:  # it ended without letting go of what it held in the JVM
             self._bindings.keySet().retainAll(before)
+        return ended
 
 
 # --- in the process that drivers are forked from ---

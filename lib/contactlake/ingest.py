@@ -21,7 +21,7 @@ from contactlake.errors import StorageError
 from contactlake.feeds import FEEDS
 from contactlake.feeds.record_type import RecordType
 from contactlake.feeds.symbee import TRANSCRIPT
-from contactlake.joins import brought, repeated
+from contactlake.joins import brought, hash_of, repeated
 from contactlake.landing import MANIFEST_DDL, VERSION_COLUMN, Entry, Landing
 from contactlake.store import Around, Lake
 from contactlake.tables.declaration import Table
@@ -214,7 +214,7 @@ def _adopt(lake: Lake, landed: Landed, record_type: RecordType) -> Change:
     )
     if not lake.is_little:  # most keys come once, which their hashes tell in a fraction of the keys' size
         several = brought(repeated(laid, *table.key).localCheckpoint())
-        laid = laid.withColumn("hash", F.xxhash64(*table.key)).join(several, ["hash"], "left_semi")
+        laid = laid.withColumn("hash", hash_of(*table.key)).join(several, ["hash"], "left_semi")
     placed = laid.withColumn("place", F.row_number().over(_newest_first(record_type)))
     losers = placed.where("place > 1").groupBy("file").agg(F.collect_list("row").alias("losers"))
     mended = lake.without_rows(table, files, losers)

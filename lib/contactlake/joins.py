@@ -1,7 +1,7 @@
 """Much data: rows that are computed once, and joins with little."""
 
 from pyspark import StorageLevel
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 _FEW = 200_000
@@ -21,7 +21,12 @@ def brought(rows: DataFrame) -> DataFrame:
     return F.broadcast(rows) if rows.count() <= _FEW else rows
 
 
+def hash_of(*columns: str) -> Column:
+    """Stands for the values of `columns` together, in a fraction of their size; others may share it."""
+    return F.xxhash64(*columns)
+
+
 def repeated(rows: DataFrame, *columns: str) -> DataFrame:
-    """The hashes (hash) of those values of `columns`, together, that may stand in several of `rows`."""
-    hashed = rows.groupBy(F.xxhash64(*columns).alias("hash")).agg(F.count(F.lit(1)).alias("times"))
+    """The `hash_of` (hash) of those values of `columns` that may stand in several of `rows`."""
+    hashed = rows.groupBy(hash_of(*columns).alias("hash")).agg(F.count(F.lit(1)).alias("times"))
     return hashed.where("times > 1").select("hash")

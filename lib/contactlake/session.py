@@ -2,8 +2,8 @@
 `spark-defaults.conf`, or from the platform."""
 
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 
 from py4j.java_gateway import java_import
 from pyspark import SparkContext
@@ -83,11 +83,16 @@ _FOR_LITTLE = {
 execution would plan anew after every stage, and a query's own code takes longer to make and compile than it saves."""
 
 
+def for_little(spark: SparkSession) -> AbstractContextManager[None]:
+    """Settings for data that a single core reads in seconds."""
+    return with_settings(spark, _FOR_LITTLE)
+
+
 @contextmanager
-def for_little(spark: SparkSession) -> Iterator[None]:
-    """Settings for data that a single core reads in seconds; what the session had is put back at the end."""
-    before = {key: spark.conf.get(key, None) for key in _FOR_LITTLE}
-    for key, value in _FOR_LITTLE.items():
+def with_settings(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[None]:
+    """The session with `settings`; what it had is put back at the end."""
+    before = {key: spark.conf.get(key, None) for key in settings}
+    for key, value in settings.items():
         spark.conf.set(key, value)
     try:
         yield

@@ -15,6 +15,7 @@ from tests.s3_server import Bucket
 
 from contactlake.archive.storage import S3Options, open_store
 from contactlake.config import Configuration
+from contactlake.session import with_settings
 from contactlake.tables.conformed import CONVERSATION, RECONCILIATION
 from contactlake.tables.declaration import Table
 from contactlake.tables.gold import AGENT_DAILY, AGENT_INTERVAL, GOLD_TABLES, QUEUE_DAILY, QUEUE_INTERVAL
@@ -48,16 +49,11 @@ class Place:
 def as_if_it_were_much(spark: SparkSession) -> Iterator[None]:
     """Every path that a run takes with much data, compiled queries among them."""
     compiled = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "CODEGEN_ONLY"}
-    before = {key: str(spark.conf.get(key)) for key in compiled}
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, with_settings(spark, compiled):
         patch.setattr("contactlake.run._LITTLE_BYTES", 0)
         patch.setattr("contactlake.store._FEW_ROWS", -1)
         patch.setattr("contactlake.joins._FEW", -1)
-        for key, value in compiled.items():
-            spark.conf.set(key, value)
         yield
-        for key, old in before.items():
-            spark.conf.set(key, old)
 
 
 @pytest.fixture(params=["directory", "as if it were much", "s3"])

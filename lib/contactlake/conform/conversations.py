@@ -9,7 +9,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from contactlake.conform.contacts import amazon_visit_outcome, contact_conversation, contact_ended_at
 from contactlake.conform.dates import business_date
 from contactlake.conform.symbee import is_handled, symbee_visit_outcome
-from contactlake.joins import brought, repeated
+from contactlake.joins import brought, hash_of, repeated
 from contactlake.tables.conformed import CONVERSATION
 
 _MOST_STEPS = 50
@@ -163,7 +163,7 @@ def conversations(
         return _taken_together(parts.unionByName(legs, allowMissingColumns=True), timezone)
     # Most conversations have one member, which tells all of them as it stands: only the others are brought together.
     several = _of_several_members(parts, contacts)
-    parts = parts.withColumn("hash", _hash())
+    parts = parts.withColumn("hash", hash_of("conversation_id"))
     together = parts.join(several, ["hash"], "left_semi").unionByName(legs, allowMissingColumns=True)
     alone = parts.join(several, ["hash"], "left_anti")
     return _taken_together(together, timezone).unionByName(
@@ -171,14 +171,10 @@ def conversations(
     )
 
 
-def _hash() -> Column:
-    return F.xxhash64("conversation_id")
-
-
 def _of_several_members(parts: DataFrame, contacts: DataFrame) -> DataFrame:
     """The hashes of the conversations that may have more members than one."""
     children = contacts.where("previous_contact_id is not null").select(contact_conversation().alias("conversation_id"))
-    hashes = repeated(parts, "conversation_id").unionByName(children.select(_hash().alias("hash")))
+    hashes = repeated(parts, "conversation_id").unionByName(children.select(hash_of("conversation_id").alias("hash")))
     return brought(hashes.distinct().localCheckpoint())
 
 
