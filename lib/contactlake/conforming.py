@@ -8,7 +8,7 @@ from functools import partial
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
-from contactlake.business_dates import date_of
+from contactlake.business_dates import date_of, spans
 from contactlake.concurrency import concurrently
 from contactlake.conform.agent_time import AgentTime, agent_states, agent_time, focus_intervals
 from contactlake.conform.conversations import conversations, with_conversations
@@ -108,10 +108,15 @@ def write_conformed(
 
 def open_dates(lake: Lake, dates: Sequence[date], timezone: str) -> list[date]:
     """Those of `dates` that hold rows whose verdict or end may change with time alone."""
+    if not dates:
+        return []
     is_dated = pc.field(BUSINESS_DATE).isin(list(dates))
     awaiting = lake.read_rows(RECONCILIATION, [BUSINESS_DATE], is_dated & pc.field("status").isin(_AWAITING))
     states = lake.read_rows(AGENT_STATE, [BUSINESS_DATE], is_dated & pc.field("is_open"))
-    sessions = lake.read_rows(AGENT_SESSION, [AGENT_SESSION.dated_by], pc.field("is_open"))
+    begins, around = pc.field(AGENT_SESSION.dated_by), spans(dates, timezone)
+    start, end = around[0][0], around[-1][1]
+    is_around = (begins >= start) & (pc.scalar(True) if end is None else begins < end)  # spares opening older files
+    sessions = lake.read_rows(AGENT_SESSION, [AGENT_SESSION.dated_by], is_around & pc.field("is_open"))
     begun = {date_of(instant, timezone) for instant in sessions[AGENT_SESSION.dated_by].to_pylist()}
     found = {*awaiting[BUSINESS_DATE].to_pylist(), *states[BUSINESS_DATE].to_pylist(), *begun}
     return sorted(found & set(dates))

@@ -14,11 +14,11 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.business_dates import instant_of, shifted, spans
 from contactlake.conform.agent_time import IS_LOGIN
-from contactlake.conform.dates import at, is_between
+from contactlake.conform.dates import is_between
 from contactlake.conform.interactions import media_key
 from contactlake.conform.symbee import symbee_environment
 from contactlake.feeds.connect import CONTACT_ENDS
-from contactlake.store import Around, Lake
+from contactlake.store import Around, Lake, Overlapping
 from contactlake.tables.conformed import AGENT_SESSION, RECONCILIATION
 from contactlake.tables.declaration import Table
 from contactlake.tables.events import (
@@ -91,14 +91,6 @@ def lies_in(instant: Column, dates: Collection[date], timezone: str) -> Column:
     return any_of(is_between(instant, start, end) for start, end in spans(dates, timezone))
 
 
-def _overlaps(first: str, last: str, dates: Collection[date], timezone: str) -> Column:
-    """Whether the time from `first` to `last` touches one of `dates`, roughly: no more than hours beyond them."""
-    return any_of(
-        (F.col(last) >= at(start)) & (F.lit(True) if end is None else F.col(first) < at(end))
-        for start, end in spans(dates, timezone)
-    )
-
-
 def gather(
     lake: Lake, dates: Sequence[date], pending: Collection[date], timezone: str, heartbeat_timeout_minutes: int
 ) -> Evidence:
@@ -120,7 +112,9 @@ def gather(
         return rows.where(any_of(lies_in(F.expr(instant), dates, timezone) for instant in COUNTED_AT[table]))
 
     transcripts = lake.read(SYMBEE_TRANSCRIPT)
-    spoken = transcripts.where(_overlaps("first_message_at", "last_message_at", dates, timezone))
+    spoken = lake.read(
+        SYMBEE_TRANSCRIPT, around=Overlapping("first_message_at", "last_message_at", spans(dates, timezone))
+    )
     naming = lake.read(SYMBEE_INTERACTION).join(
         spoken.select(F.col("media_key").alias("spoken_key")), media_key() == F.col("spoken_key"), "left_semi"
     )
@@ -230,7 +224,7 @@ def _sessions(
     told = lake.read(SYMBEE_AGENT_EVENT, around=around_dates(SYMBEE_AGENT_EVENT, doubtful, timezone)).select(
         "company_id", "environment", "username", "agent_session_id", F.col("current_state_at").alias("since")
     )
-    known = lake.read(AGENT_SESSION).where(_overlaps("started_at", "ended_at", doubtful, timezone))
+    known = lake.read(AGENT_SESSION, around=Overlapping("started_at", "ended_at", spans(doubtful, timezone)))
     wanted = (
         told.select(
             symbee_environment().alias("environment"),

@@ -216,11 +216,12 @@ def _session_dates(lake: Lake, changed: Changes, timezone: str) -> list[DataFram
     (row,) = agents.agg(F.unix_micros(F.min("since")).alias("since")).collect()
     is_theirs = (symbee_environment() == F.col("changed_environment")) & (F.col("username") == F.col("changed_agent"))
 
+    onwards = [] if row["since"] is None else [(instant_of(row["since"]), None)]
+
     def after(table: Table) -> DataFrame:
         """The rows of the agents since then, as they will be."""
         at = COUNTED_COLUMNS[table]
-        onwards = Around(at, [] if row["since"] is None else [(instant_of(row["since"]), None)])
-        rows = lake.read(table, around=onwards)
+        rows = lake.read(table, around=Around(at, onwards))
         new = changed.new(table)
         if new is not None:
             fresh = new.select(*rows.columns)
@@ -237,7 +238,7 @@ def _session_dates(lake: Lake, changed: Changes, timezone: str) -> list[DataFram
     sessions = agent_time(events, logins, after(SYMBEE_USER_USAGE), _ANY_CLOCK).sessions
     will_be = sessions.select(*SESSION, F.struct("started_at", "ended_at", "ended_by").alias("will_be"))
     was = (
-        lake.read(AGENT_SESSION)
+        lake.read(AGENT_SESSION, around=Around(("ended_at",), onwards))
         .where("source = 'symbee'")
         .select(*SESSION, F.struct("started_at", "ended_at", "ended_by").alias("was"))
     )

@@ -23,9 +23,9 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that the Spark w
 from pyspark.sql.types import StructType
 
 from contactlake.archive.storage import ObjectStore
-from contactlake.business_dates import Span, date_of, span
+from contactlake.business_dates import EARLIEST, Span, date_of, span
 from contactlake.concurrency import concurrently
-from contactlake.conform.dates import business_date, is_between, is_one_of
+from contactlake.conform.dates import at, business_date, is_between, is_one_of
 from contactlake.data_files import (
     MANIFEST_DDL,
     REWRITTEN_DDL,
@@ -83,6 +83,29 @@ class Around:
         if self.nulls:
             lies.append(F.col(self.columns[0]).isNull())
         return reduce(lambda left, right: left | right, lies, F.lit(False))
+
+
+@dataclass(frozen=True)
+class Overlapping:
+    """Rows whose time from the instant `first` to the instant `last` touches one of `spans`."""
+
+    first: str
+    last: str
+    spans: Sequence[Span]
+
+    def may_lie_in(self, file: NamedFile) -> bool:
+        return any(
+            _overlaps(file, self.last, [(start, None)])
+            and (end is None or _overlaps(file, self.first, [(EARLIEST, end)]))
+            for start, end in self.spans
+        )
+
+    def condition(self) -> Column:
+        touches = [
+            (F.col(self.last) >= at(start)) & (F.lit(True) if end is None else F.col(self.first) < at(end))
+            for start, end in self.spans
+        ]
+        return reduce(lambda left, right: left | right, touches, F.lit(False))
 
 
 class Lake:
@@ -218,7 +241,7 @@ class Lake:
         table: Table,
         version: int | None = None,
         dates: Sequence[date] | None = None,
-        around: Around | None = None,
+        around: Around | Overlapping | None = None,
     ) -> DataFrame:
         """The table's rows, at its newest version or at `version`; no rows where there is no table yet.
 
@@ -240,7 +263,9 @@ class Lake:
             rows = rows.where(around.condition())
         return rows if dates is None or not table.partition_by else rows.where(is_one_of(F.col(BUSINESS_DATE), dates))
 
-    def read_pinned(self, table: Table, dates: Sequence[date] | None = None, around: Around | None = None) -> DataFrame:
+    def read_pinned(
+        self, table: Table, dates: Sequence[date] | None = None, around: Around | Overlapping | None = None
+    ) -> DataFrame:
         """The table's rows as they are now, whatever is written to it before the frame is used."""
         version = self.version(table)
         return self.read(table, version, dates, around)
@@ -341,7 +366,9 @@ class Lake:
         log = self._writable(table)
         self._commit(table, log, self._lay_down_rows(table, rows), log.files())
 
-    def merge(self, table: Table, rows: DataFrame, number: int | None = None, around: Around | None = None) -> None:
+    def merge(
+        self, table: Table, rows: DataFrame, number: int | None = None, around: Around | Overlapping | None = None
+    ) -> None:
         """Puts each of `rows` in place of the row that has its key, or beside the others where none has.
 
         The files that hold replaced rows are laid down anew. `rows` have different keys and are read more than once;

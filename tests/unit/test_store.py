@@ -18,11 +18,13 @@ from tests.s3_server import Bucket
 from contactlake import data_files, store
 from contactlake.archive.directory_store import DirectoryStore
 from contactlake.archive.storage import ObjectStore, S3Options, open_store
+from contactlake.conforming import open_dates
 from contactlake.data_files import DataFile, DataWriter
 from contactlake.delta_log import DeltaLog, NamedFile
 from contactlake.errors import LakeHeld, StorageError
 from contactlake.feeds.arrow_schema import arrow_schema
-from contactlake.store import Around, Lake, greatest_lease
+from contactlake.store import Around, Lake, Overlapping, greatest_lease
+from contactlake.tables.conformed import AGENT_SESSION, AGENT_STATE, RECONCILIATION
 from contactlake.tables.declaration import BUSINESS_DATE, Column, Table, count, instant, text
 from contactlake.tables.declaration import date as date_column
 from contactlake.tables.ops import RUN
@@ -668,6 +670,69 @@ def test_rows_around_instants_are_read_from_their_files_alone(lake: Lake, root: 
         (other,) = (file for file in lake._writable(PLAIN).files() if file.least.get("at") == start)
         root.delete([f"{PLAIN.path}/{other.path}"])
         assert ids(Around(("at",), [(ten, eleven)])) == {"10"}
+
+
+NEW_YEAR = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+def session(name: str, first_hour: int, last_hour: int, is_open: bool = False) -> dict[str, Any]:
+    started_at, ended_at = (NEW_YEAR + timedelta(hours=hour) for hour in (first_hour, last_hour))
+    return {
+        "source": "symbee",
+        "environment": "abccompany/prod",
+        "agent": "agent",
+        "session_id": name,
+        "started_at": started_at,
+        "ended_at": ended_at,
+        "ended_by": "LOGOUT",
+        "is_open": is_open,
+        "duration_ms": (last_hour - first_hour) * 3_600_000,
+    }
+
+
+def test_rows_that_last_into_a_time_are_read_from_their_files_alone(
+    lake: Lake, root: DirectoryStore, reader: str
+) -> None:
+    lake.create(AGENT_SESSION)
+    for row in (
+        session("before", 0, 9),
+        session("long", 1, 100),
+        session("within", 50, 51),
+        session("after", 200, 208),
+    ):
+        lake.append_rows(AGENT_SESSION, [row])
+
+    def ids(*hours: tuple[int, int | None]) -> set[str]:
+        spans = [
+            (NEW_YEAR + timedelta(hours=start), None if end is None else NEW_YEAR + timedelta(hours=end))
+            for start, end in hours
+        ]
+        around = Overlapping("started_at", "ended_at", spans)
+        return {row["session_id"] for row in lake.read(AGENT_SESSION, around=around).collect()}
+
+    assert ids((9, 10)) == {"before", "long"}
+    assert ids((10, 50)) == {"long"}
+    assert ids((51, 200)) == {"long", "within"}
+    assert ids((0, 1), (150, None)) == {"before", "after"}
+    assert ids() == set()
+    if reader == "parquet":
+        files = lake._writable(AGENT_SESSION).files()
+        ended = {NEW_YEAR + timedelta(hours=9), NEW_YEAR + timedelta(hours=208)}
+        root.delete(f"{AGENT_SESSION.path}/{file.path}" for file in files if file.greatest["ended_at"] in ended)
+        assert ids((10, 50)) == {"long"}
+
+
+def test_open_sessions_are_looked_for_around_their_dates_alone(lake: Lake, root: DirectoryStore) -> None:
+    for table in (AGENT_SESSION, AGENT_STATE, RECONCILIATION):
+        lake.create(table)
+    for row in (session("old", 0, 9, is_open=True), session("new", 240, 250, is_open=True), session("ended", 270, 275)):
+        lake.append_rows(AGENT_SESSION, [row])
+    days = [NEW_YEAR.date() + timedelta(days=number) for number in (0, 10, 11)]
+    assert open_dates(lake, [], "UTC") == []
+    assert open_dates(lake, days, "UTC") == days[:2]
+    oldest = min(lake._writable(AGENT_SESSION).files(), key=lambda file: file.least["started_at"])
+    root.delete([f"{AGENT_SESSION.path}/{oldest.path}"])
+    assert open_dates(lake, days[1:], "UTC") == [days[1]]
 
 
 @pytest.mark.parametrize("is_little", [True, False])
