@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from contactlake.archive.storage import ObjectStore
 from contactlake.feeds.arrow_schema import arrow_schema
 from contactlake.tables.declaration import BUSINESS_DATE, Table
+from contactlake.workers import spare_jars
 
 _ROW_GROUP_BYTES = 16 << 20
 _FILE_BYTES = 128 << 20
@@ -80,6 +81,7 @@ class DataWriter:
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Writes `batches`, which hold the table's columns; yields `MANIFEST`."""
+        spare_jars()
         rows = [vars(file) for file in self.write(pa.Table.from_batches([batch]) for batch in batches)]
         yield pa.RecordBatch.from_pylist(rows, MANIFEST)
 

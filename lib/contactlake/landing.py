@@ -32,6 +32,7 @@ from contactlake.privacy import Privacy
 from contactlake.retention import Outdated, dated_at
 from contactlake.tables.declaration import Table
 from contactlake.tables.ops import QUARANTINE
+from contactlake.workers import spare_jars
 
 _BATCH_BYTES = 4 << 20
 """So much text of one source is decoded at once: a call for each small object would cost more than what it does."""
@@ -99,6 +100,7 @@ class Landing:
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Reads the objects that `batches` name (the parameters of `_Writer.read_object`); yields `MANIFEST`."""
+        spare_jars()
         writer = _Writer(self)
         for batch in batches:
             for row in batch.to_pylist():
