@@ -51,8 +51,8 @@ _AWAITING = ("AWAITING_CONTACT", "AWAITING_INTERACTION")
 class Told:
     """What evidence tells, whatever its dates: right for the dates that it was gathered for.
 
-    `judged`: each interaction with its contact, verdict and conversation_id; `lonely`: the contacts that none is joined
-    to. The pairs are kept and the rest computed where it is used. `agent_time`, `dispositions` and `messages`: as the
+    `judged`: each interaction with its contact, verdict and conversation_id, computed of the kept pairs where it is
+    used; `lonely`: the contacts that none is joined to. `agent_time`, `dispositions` and `messages`: as the
     functions of those names give them.
     """
 
@@ -71,10 +71,10 @@ def tell(evidence: Evidence, rules: ReconciliationRules) -> Told:
     time = agent_time(evidence.agent_events, evidence.logins, evidence.usage, rules.as_of)
     codes = dispositions(evidence.codes, evidence.interactions, evidence.contacts, rules.timezone)
     said = messages(evidence.interactions, evidence.transcripts, judged)
-    sessions, intervals, codes, said = concurrently(
-        partial(computed, rows) for rows in (time.sessions, time.intervals, codes, said)
+    sessions, intervals, codes, said, lonely = concurrently(
+        partial(computed, rows) for rows in (time.sessions, time.intervals, codes, said, lonely_contacts(partners))
     )
-    return Told(judged, lonely_contacts(partners), AgentTime(sessions, intervals), codes, said)
+    return Told(judged, lonely, AgentTime(sessions, intervals), codes, said)
 
 
 def conformed_rows(
@@ -87,7 +87,7 @@ def conformed_rows(
         RECONCILIATION: reconciliation_of_interactions(judged).unionByName(
             reconciliation_of_contacts(told.lonely, agents, rules)
         ),
-        INTERACTION: interactions(judged, evidence.transcripts.select("media_key")),
+        INTERACTION: interactions(judged, evidence.transcripts.select("media_key").localCheckpoint()),
         QUEUE_VISIT: visits,
         AGENT_STATE: agent_states(told.agent_time.intervals, zone),
         AGENT_SESSION: told.agent_time.sessions,

@@ -21,6 +21,24 @@ def brought(rows: DataFrame) -> DataFrame:
     return F.broadcast(rows) if rows.count() <= _FEW else rows
 
 
+def with_mark(rows: DataFrame, mark: str, value: Column, keys: DataFrame) -> DataFrame:
+    """`rows` with `mark`: whether their `value` is one of `keys` (a distinct column, computed already).
+
+    Where the keys are many, rows without a value stay where they are: in a join they would all meet in one task.
+    """
+    (name,) = keys.columns
+    found = keys.select(F.col(name).alias(f"{mark}_key"))
+    if found.count() <= _FEW:
+        joined = rows.join(F.broadcast(found), value == F.col(f"{mark}_key"), "left")
+    else:
+        joined = (
+            rows.where(value.isNotNull())
+            .join(found, value == F.col(f"{mark}_key"), "left")
+            .unionByName(rows.where(value.isNull()).withColumn(f"{mark}_key", F.lit(None).cast("string")))
+        )
+    return joined.withColumn(mark, F.col(f"{mark}_key").isNotNull()).drop(f"{mark}_key")
+
+
 def hash_of(*columns: str) -> Column:
     """Stands for the values of `columns` together, in a fraction of their size; others may share it."""
     return F.xxhash64(*columns)

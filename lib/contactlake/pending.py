@@ -279,11 +279,18 @@ def sightings(rows: DataFrame, table: Table) -> DataFrame:
 
 
 def _first_and_last(seen: DataFrame) -> DataFrame:
-    latest = F.max(F.struct("seen_at", "agent_hierarchy"))
-    return seen.groupBy("environment", "agent").agg(
-        F.min("seen_at").alias("first_seen_at"),
-        F.max("seen_at").alias("last_seen_at"),
-        latest.getField("agent_hierarchy").alias("agent_hierarchy"),
+    # Of each hierarchy first, by instants alone: for the greatest of pairs Spark would sort all sightings.
+    spans = (F.min("seen_at").alias("first_seen_at"), F.max("seen_at").alias("last_seen_at"))
+    latest = F.max(F.struct("last_seen_at", "agent_hierarchy"))
+    return (
+        seen.groupBy("environment", "agent", "agent_hierarchy")
+        .agg(*spans)
+        .groupBy("environment", "agent")
+        .agg(
+            F.min("first_seen_at").alias("first_seen_at"),
+            F.max("last_seen_at").alias("last_seen_at"),
+            latest.getField("agent_hierarchy").alias("agent_hierarchy"),
+        )
     )
 
 

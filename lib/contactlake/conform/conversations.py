@@ -51,13 +51,14 @@ def _followed(told: DataFrame, contacts: DataFrame) -> DataFrame | None:
     )
     if unknown.isEmpty():
         return None
-    hops = _hops(unknown, told, contacts).localCheckpoint()
+    origins = _origins(unknown, told).localCheckpoint()
+    hops = _hops(unknown, origins, contacts).localCheckpoint()
     ended = hops.where("conversation_id is not null").select("task_id", "conversation_id")
     walking = hops.where("conversation_id is null").select(
         "task_id", F.col("origin").alias("at"), F.array("task_id").alias("path")
     )
     steps = (
-        told.where("conversation_id is not null")
+        origins.where("conversation_id is not null")
         .select("task_id", "conversation_id", F.lit(None).cast("string").alias("origin"))
         .unionByName(hops)
         .select(F.col("task_id").alias("at"), F.col("conversation_id").alias("found"), "origin")
@@ -84,35 +85,38 @@ def _followed(told: DataFrame, contacts: DataFrame) -> DataFrame | None:
     return ended
 
 
-def _hops(unknown: DataFrame, told: DataFrame, contacts: DataFrame) -> DataFrame:
-    """Of each interaction of `unknown`: what its origins tell, or the task whose conversation it shares.
+def _origins(unknown: DataFrame, told: DataFrame) -> DataFrame:
+    """Those of `told` that an interaction of `unknown` may name as its origin: their ids and conversation_id.
 
-    `told`: all interactions. Columns: task_id, conversation_id, origin; one of the two last is null.
+    Nothing else is ever stepped on: whoever is followed further is of `unknown`, too.
     """
-    ids = brought(unknown)
+    ids = unknown.select(F.explode(F.array("origin_task_id", "origin_gateway_task_id")).alias("id"))
+    named = brought(ids.where("id is not null").distinct())
+    return (
+        told.select("task_id", "gateway_task_id", "conversation_id")
+        .join(named.select(F.col("id").alias("as_task")), F.col("task_id") == F.col("as_task"), "left")
+        .join(named.select(F.col("id").alias("as_gateway")), F.col("gateway_task_id") == F.col("as_gateway"), "left")
+        .where("as_task is not null or as_gateway is not null")
+        .drop("as_task", "as_gateway")
+    )
 
-    def named(rows: DataFrame, column: str, origin: str) -> DataFrame:
-        """Those of `rows` whose `column` is the `origin` of one of the interactions."""
-        origins = ids.select(F.col(origin).alias("named_origin"))
-        return rows.join(origins, F.col(column) == F.col("named_origin"), "left_semi")
 
-    parents = named(told.select(F.col("task_id").alias("parent")), "parent", "origin_task_id")
-    origins = contacts.select(
+def _hops(unknown: DataFrame, origins: DataFrame, contacts: DataFrame) -> DataFrame:
+    """Of each interaction of `unknown`: what its `origins` tell, or the task whose conversation it shares.
+
+    Columns: task_id, conversation_id, origin; one of the two last is null.
+    """
+    parents = origins.select(F.col("task_id").alias("parent"))
+    gateways = origins.groupBy(F.col("gateway_task_id").alias("parent_gateway")).agg(
+        F.min("task_id").alias("first_of_gateway")
+    )
+    named = brought(unknown).select(F.col("origin_gateway_task_id").alias("named_contact"))
+    told_contacts = contacts.select(
         F.col("contact_id").alias("origin_contact"), contact_conversation().alias("origin_conversation")
-    )
-    gateways = told.select(F.col("gateway_task_id").alias("parent_gateway"), F.col("task_id").alias("of_gateway"))
-    gateways = (
-        named(gateways, "parent_gateway", "origin_gateway_task_id")
-        .groupBy("parent_gateway")
-        .agg(F.min("of_gateway").alias("first_of_gateway"))
-    )
+    ).join(named, F.col("origin_contact") == F.col("named_contact"), "left_semi")
     beside = (
         unknown.join(parents, F.col("origin_task_id") == F.col("parent"), "left")
-        .join(
-            named(origins, "origin_contact", "origin_gateway_task_id"),
-            F.col("origin_gateway_task_id") == F.col("origin_contact"),
-            "left",
-        )
+        .join(told_contacts, F.col("origin_gateway_task_id") == F.col("origin_contact"), "left")
         .join(gateways, F.col("origin_gateway_task_id") == F.col("parent_gateway"), "left")
     )
     origin = F.coalesce("parent", F.when(F.col("origin_conversation").isNull(), F.col("first_of_gateway")))
