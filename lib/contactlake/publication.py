@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.archive.storage import ObjectStore
 from contactlake.business_dates import date_end, shifted, spans
-from contactlake.concurrency import concurrently
+from contactlake.concurrency import both, concurrently
 from contactlake.conform.agent_time import SESSION, session_events
 from contactlake.conform.dates import business_date, is_one_of
 from contactlake.conform.interactions import handle_ms
@@ -112,8 +112,8 @@ class Candidates:
     dates: Sequence[date]
     gold: Mapping[Table, DataFrame]
     conformed: Mapping[Table, DataFrame]
-    figures: Sequence[DataFrame]
-    """Frames of one row each (name, value): what no single row tells."""
+    figures: Sequence[Callable[[], DataFrame]]
+    """What makes frames of a row per figure (name, value): what no single row tells."""
 
 
 _JUDGED = tuple(table for table in CONFORMED_TABLES if table is not AGENT)
@@ -154,30 +154,35 @@ def candidates(
     )
     gold = concurrently(partial(computed, kpi.compute(source)) for kpi in KPIS)
     states, zone = conformed[AGENT_STATE], rules.timezone
-    told_otherwise = figures.state_differences(
-        told.agent_time.intervals, evidence.agent_events, dates, zone, rules.tolerance_ms
-    )
+    intervals, events = told.agent_time.intervals, evidence.agent_events
+    naming = lake.read(SYMBEE_INTERACTION)
     return Candidates(
         dates,
         dict(zip((kpi.table for kpi in KPIS), gold, strict=True)),
         conformed,
         (
-            figures.overlaps(figures.OVERLAPPING_STATES, states, SESSION),
-            figures.overlaps(figures.OVERLAPPING_SESSIONS, states, ("environment", "agent")),
-            figures.overlong_days(states, zone),
-            told_otherwise,
-            figures.orphan_transcripts(lake.read(SYMBEE_TRANSCRIPT), lake.read(SYMBEE_INTERACTION), dates, zone),
-            *figures.codes(conformed[DISPOSITION]),
-            *figures.usage_and_sessions(evidence.usage, states, dates, zone),
+            partial(figures.overlaps, figures.OVERLAPPING_STATES, states, SESSION),
+            partial(figures.overlaps, figures.OVERLAPPING_SESSIONS, states, ("environment", "agent")),
+            partial(figures.overlong_days, states, zone),
+            partial(figures.state_differences, intervals, events, dates, zone, rules.tolerance_ms),
+            partial(figures.orphan_transcripts, lake.read(SYMBEE_TRANSCRIPT), naming, dates, zone),
+            partial(figures.codes, conformed[DISPOSITION]),
+            partial(figures.usage_and_sessions, evidence.usage, states, dates, zone),
         ),
     )
 
 
-def audit_candidates(lake: Lake, found: Candidates) -> list[Audited]:
-    return audit({**found.gold, **found.conformed}, lake.is_little)
+def audited_and_limits(
+    lake: Lake, found: Candidates | None, rules: GateRules
+) -> tuple[Sequence[Audited], Sequence[Limit]]:
+    """What the gate judges: each candidate table's figures, and those of the run as a whole."""
+    if found is None:
+        return [], _limits(lake, None, rules)
+    frames = {**found.gold, **found.conformed}
+    return both(partial(audit, frames, lake.is_little), partial(_limits, lake, found, rules))
 
 
-def limits(lake: Lake, found: Candidates | None, rules: GateRules) -> list[Limit]:
+def _limits(lake: Lake, found: Candidates | None, rules: GateRules) -> list[Limit]:
     """Figures of the run as a whole: conservation, the quarantined share, what may be missing and what is unusual."""
     measured = _accounts(lake, rules)
     if found is None:
@@ -204,8 +209,13 @@ _FIGURES: Mapping[str, tuple[Table, float | None, Severity]] = {
 
 
 def _disagreements(found: Candidates) -> list[Limit]:
-    values = {row["name"]: row["value"] for rows in concurrently(one.collect for one in found.figures) for row in rows}
+    told = concurrently(partial(_collected, make) for make in found.figures)
+    values = {row["name"]: row["value"] for rows in told for row in rows}
     return [Limit(table.name, name, values[name], most, severity) for name, (table, most, severity) in _FIGURES.items()]
+
+
+def _collected(make: Callable[[], DataFrame]) -> list[Row]:
+    return make().collect()
 
 
 def _accounts(lake: Lake, rules: GateRules) -> list[Limit]:

@@ -40,15 +40,13 @@ from contactlake.publication import (
     Candidates,
     GateRules,
     MeasureOptions,
-    audit_candidates,
+    audited_and_limits,
     candidates,
     check_accepted,
     judge_and_report,
-    limits,
     publish,
     write_results,
 )
-from contactlake.quality.audit import Audited
 from contactlake.quality.gate import Result, failed, fetch, judge
 from contactlake.reconciliation import ReconciliationRules
 from contactlake.session import for_little
@@ -399,7 +397,6 @@ class Run:
             self._warn_of_silence(rules)
             return
         found: Candidates | None = None
-        audited: list[Audited] = []
         with self._step(f"measure {business_dates.describe(dates)}"):
             if dates:
                 evidence, told = self._tell(dates)
@@ -408,8 +405,7 @@ class Run:
                     self._configuration.usage.heartbeat_timeout_minutes,
                 )
                 found = candidates(self._lake, evidence, told, dates, rules, options)
-                audited = audit_candidates(self._lake, found)
-            figures = limits(self._lake, found, rules)
+            audited, figures = audited_and_limits(self._lake, found, rules)
         with self._step("judge"):
             results = judge_and_report(audited, figures, self._docs(), self._tenure.lease.check_time)
             write_results(self._lake, results, rules, self._record.run_id)

@@ -8,10 +8,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 
 import pandas as pd
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.concurrency import concurrently
@@ -54,36 +55,42 @@ def audit(frames: Mapping[Table, DataFrame], is_little: bool) -> list[Audited]:
     `is_little`: it takes longer to plan a query than to run it.
     """
     gold = [table for table in frames if table.balances]
-    queries = []
-    for table, frame in frames.items():
-        rules = row_rules(table)
-        broken = [F.count_if(F.coalesce(F.expr(rule.breaks), F.lit(False))) for rule in rules]
-        totals = [
-            F.coalesce(F.expr(aggregate).cast("bigint"), F.lit(0).cast("bigint"))
-            for _, _, aggregate in _totals(table, gold)
-        ]
-        told = {
-            "rows": F.count(F.lit(1)),
-            "broken": F.array(*broken),
-            "totals": F.array(*totals) if totals else F.array().cast("array<bigint>"),
-        }
-        key = digest(table.key)
-        if is_little:
-            queries.append(_figures(table, frame, told | {"keys": F.count_distinct(key)}))
-        else:  # beside a distinct count, Spark would keep all the other figures once for every key
-            keys = frame.select("business_date", key.alias("key")).distinct()
-            queries += [_figures(table, frame, told), _figures(table, keys, {"keys": F.count(F.lit(1))})]
+    # To build a query takes many calls to the JVM: some are built while others run.
+    queries = [partial(_broken_and_totals, table, frame, gold, is_little) for table, frame in frames.items()]
+    if not is_little:  # beside a distinct count, Spark would keep all the other figures once for every key
+        queries += [partial(_keys, table, frame) for table, frame in frames.items()]
     told_of: dict[tuple[date | None, str], dict[str, Any]] = defaultdict(dict)
-    for found in concurrently(query.collect for query in queries):
+    for found in concurrently(queries):
         for row in found:
             told_of[row["business_date"], row["audited"]] |= row.asDict()
     return _arrange(list(told_of.values()), list(frames), gold)
 
 
-def _figures(table: Table, rows: DataFrame, told: Mapping[str, Column]) -> DataFrame:
+def _broken_and_totals(table: Table, rows: DataFrame, gold: Sequence[Table], with_keys: bool) -> list[Row]:
+    broken = [F.count_if(F.coalesce(F.expr(rule.breaks), F.lit(False))) for rule in row_rules(table)]
+    totals = [
+        F.coalesce(F.expr(aggregate).cast("bigint"), F.lit(0).cast("bigint"))
+        for _, _, aggregate in _totals(table, gold)
+    ]
+    told = {
+        "rows": F.count(F.lit(1)),
+        "broken": F.array(*broken),
+        "totals": F.array(*totals) if totals else F.array().cast("array<bigint>"),
+    }
+    if with_keys:
+        told["keys"] = F.count_distinct(digest(table.key))
+    return _by_date(table, rows, told)
+
+
+def _keys(table: Table, rows: DataFrame) -> list[Row]:
+    keys = rows.select("business_date", digest(table.key).alias("key")).distinct()
+    return _by_date(table, keys, {"keys": F.count(F.lit(1))})
+
+
+def _by_date(table: Table, rows: DataFrame, told: Mapping[str, Column]) -> list[Row]:
     """What is told of each date's rows."""
     figures = [figure.alias(name) for name, figure in told.items()]
-    return rows.groupBy("business_date").agg(F.lit(table.path).alias("audited"), *figures)
+    return rows.groupBy("business_date").agg(F.lit(table.path).alias("audited"), *figures).collect()
 
 
 def _arrange(rows: Sequence[Mapping[str, Any]], tables: Sequence[Table], gold: Sequence[Table]) -> list[Audited]:

@@ -1,6 +1,6 @@
 """Figures that no single row tells: overlaps, disagreements between sources, what has no counterpart.
 
-Each function gives one row: name, value.
+Each function gives a row per figure: name, value.
 """
 
 from collections.abc import Sequence
@@ -73,15 +73,13 @@ def orphan_transcripts(
     return _count(ORPHAN_TRANSCRIPTS, spoken.join(named, F.col("media_key") == F.col("named_key"), "left_anti"))
 
 
-def codes(dispositions: DataFrame) -> list[DataFrame]:
+def codes(dispositions: DataFrame) -> DataFrame:
     """How many work codes have no interaction, and how many no group."""
-    return [
-        _count(CODES_WITHOUT_INTERACTION, dispositions.where("interaction_id is null")),
-        _count(CODES_WITHOUT_GROUP, dispositions.where("code_group is null")),
-    ]
+    orphans = _count(CODES_WITHOUT_INTERACTION, dispositions.where("interaction_id is null"))
+    return orphans.unionByName(_count(CODES_WITHOUT_GROUP, dispositions.where("code_group is null")))
 
 
-def usage_and_sessions(usage: DataFrame, states: DataFrame, dates: Sequence[date], timezone: str) -> list[DataFrame]:
+def usage_and_sessions(usage: DataFrame, states: DataFrame, dates: Sequence[date], timezone: str) -> DataFrame:
     """How many users have usage events and no agent session on a date, and the other way round."""
     day = business_date("usage_entry_at", timezone)
     used = (
@@ -91,7 +89,5 @@ def usage_and_sessions(usage: DataFrame, states: DataFrame, dates: Sequence[date
     )
     key = ["business_date", "environment", "agent"]
     logged_in = states.select(*key).distinct()
-    return [
-        _count(USAGE_WITHOUT_SESSION, used.join(logged_in, key, "left_anti")),
-        _count(SESSION_WITHOUT_USAGE, logged_in.join(used, key, "left_anti")),
-    ]
+    sessionless = _count(USAGE_WITHOUT_SESSION, used.join(logged_in, key, "left_anti"))
+    return sessionless.unionByName(_count(SESSION_WITHOUT_USAGE, logged_in.join(used, key, "left_anti")))
