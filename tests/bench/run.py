@@ -7,6 +7,7 @@ without quarantine, ledger, lock, gate or increments, and to a bare Spark sessio
 
 import argparse
 import json
+import math
 import os
 import re
 import shutil
@@ -54,6 +55,15 @@ prepare(configuration)
 spark = get_session(configuration, "bench")
 print(spark.read.format("delta").load(f"{configuration.lake.root}/gold/handle_daily").count())
 """
+
+BUSY = """
+import pyarrow, pyarrow.json
+text = b'\\n'.join(b'{"id": "%d", "contact": {"number": %d, "queue": "abcdefgh"}}' % (n, n) for n in range(30_000))
+options = pyarrow.json.ReadOptions(use_threads=False, block_size=len(text) + 1)
+for _ in range(500):
+    pyarrow.json.read_json(pyarrow.BufferReader(text), read_options=options)
+"""
+"""Keeps one core at work as decoding does, and shares nothing with others that do so."""
 
 
 @dataclass
@@ -203,7 +213,7 @@ def every_type(bench: Bench, gigabytes: float) -> None:
     archive = bench.archive(name, *_WEEK, "--gigabytes", f"{gigabytes:g}")
     part = bench.repeated(lambda: bench.first_load("first load of every record type", name, _WEEK_IS_OVER))
     stored = raw_bytes(archive) / 1e9
-    bench.ratios.append(Ratio("b", "seconds per gigabyte as it is stored", part.seconds / stored, float("inf")))
+    bench.ratios.append(Ratio("b", "seconds per gigabyte as it is stored", part.seconds / stored, math.inf))
 
 
 _LAST_DAY = date(2025, 3, 10)
@@ -312,9 +322,23 @@ def workers(bench: Bench, gigabytes: float) -> None:
             for size, name in names.items():
                 title, place = f"first load of {size:g} GB, {number} worker(s)", {"SPARK_CONF_DIR": str(settings)}
                 took[number, size] = bench.repeated(partial(bench.first_load, title, name, _WEEK_IS_OVER, **place))
+    at_once = statistics.median(_gain_of_two(number) for number in range(bench.runs))
+    bench.ratios.append(
+        Ratio("f", "one after the other / at once: two processes that share nothing", at_once, math.inf)
+    )
     value = took[1, gigabytes].seconds / took[2, gigabytes].seconds
     bench.ratios.append(Ratio("f", f"one worker / two workers, {gigabytes:g} GB", value, 1.8, at_least=True))
     _plot({key: part.seconds for key, part in took.items()})
+
+
+def _gain_of_two(number: int) -> float:
+    """What the machine makes of its second core: no cluster's second worker can gain more."""
+    alone = measure(f"a busy process, {number}", [PYTHON, "-c", BUSY]).seconds
+    began = time.perf_counter()
+    processes = [subprocess.Popen([PYTHON, "-c", BUSY]) for _ in range(2)]
+    for process in processes:
+        process.wait()
+    return 2 * alone / (time.perf_counter() - began)
 
 
 def _plot(seconds: Mapping[tuple[int, float], float]) -> None:
@@ -394,7 +418,7 @@ def report(bench: Bench) -> None:
     for heading in ("", "ratio", "measured", "target"):
         ratios.add_column(heading, justify="left" if heading in ("", "ratio") else "right")
     for ratio in sorted(bench.ratios, key=lambda ratio: ratio.letter):
-        target = "" if ratio.target == float("inf") else f"{'≥' if ratio.at_least else '≤'} {ratio.target:g}"
+        target = "" if ratio.target == math.inf else f"{'≥' if ratio.at_least else '≤'} {ratio.target:g}"
         ratios.add_row(ratio.letter, ratio.what, f"{ratio.value:.2f}", target + ("" if ratio.is_met else " (not met)"))
     console.print(ratios)
     told = {
