@@ -26,6 +26,7 @@ from contactlake.workers import spare_jars
 _ROW_GROUP_BYTES = 16 << 20
 _FILE_BYTES = 128 << 20
 """Arrow memory of the rows of one file, and the most that a writer holds of all its files together."""
+_GATHERED_ROWS = 20_000
 _NO_DATE = "__HIVE_DEFAULT_PARTITION__"
 _STATISTIC_LENGTH = 32
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - arithmetic alone; a statistic's Z is written by hand
@@ -82,7 +83,7 @@ class DataWriter:
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Writes `batches`, which hold the table's columns; yields `MANIFEST`."""
         spare_jars()
-        rows = [vars(file) for file in self.write(pa.Table.from_batches([batch]) for batch in batches)]
+        rows = [vars(file) for file in self.write(_gathered(batches))]
         yield pa.RecordBatch.from_pylist(rows, MANIFEST)
 
     def write(self, tables: Iterable[pa.Table]) -> list[DataFile]:
@@ -212,6 +213,19 @@ def with_columns(rows: pa.Table, schema: pa.Schema) -> pa.Table:
         if field.name not in rows.column_names:
             rows = rows.append_column(field.name, pa.nulls(rows.num_rows, field.type))
     return rows.select(schema.names).cast(schema)
+
+
+def _gathered(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """`batches`, so many together that what is done with a table once does not count."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        waiting.append(batch)
+        is_enough = sum(each.num_rows for each in waiting) >= _GATHERED_ROWS
+        if is_enough or sum(each.nbytes for each in waiting) >= _ROW_GROUP_BYTES:
+            yield pa.Table.from_batches(waiting).combine_chunks()
+            waiting = []
+    if waiting:
+        yield pa.Table.from_batches(waiting).combine_chunks()
 
 
 class _Filling:

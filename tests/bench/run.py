@@ -68,11 +68,13 @@ for _ in range(500):
 
 @dataclass
 class Part:
-    """One process: its wall time, the peak memory of it and its children together, and its steps as it logged them."""
+    """One process: its wall time, the peak memory of it and its children together, how many of the machine's cores
+    were busy meanwhile, by whomever, and its steps as it logged them."""
 
     name: str
     seconds: float
     peak_megabytes: float
+    busy_cores: float
     steps: dict[str, float] = field(default_factory=dict)
 
 
@@ -102,8 +104,14 @@ def _watch(process: psutil.Process, peak: list[int], ended: threading.Event) -> 
         peak[0] = max(peak[0], total)
 
 
+def _busy_seconds() -> float:
+    """What all cores together have worked since the machine was started."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system)
+
+
 def measure(name: str, command: Sequence[str], **environment: str) -> Part:
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), _busy_seconds()
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
     ) as process:
@@ -116,8 +124,10 @@ def measure(name: str, command: Sequence[str], **environment: str) -> Part:
     if process.returncode:
         sys.exit(f"{name} ended with exit code {process.returncode}:\n{errors}")
     steps = {_NUMBERS.sub("", match["step"]): float(match["seconds"]) for match in _STEP.finditer(errors)}
-    part = Part(name, time.perf_counter() - began, peak[0] / 1e6, steps)
-    print(f"{part.name}: {part.seconds:.1f} s, {part.peak_megabytes:.0f} MB", file=sys.stderr, flush=True)
+    seconds = time.perf_counter() - began
+    part = Part(name, seconds, peak[0] / 1e6, (_busy_seconds() - worked) / seconds, steps)
+    told = f"{part.name}: {part.seconds:.1f} s, {part.peak_megabytes:.0f} MB, {part.busy_cores:.2f} cores"
+    print(told, file=sys.stderr, flush=True)
     return part
 
 
@@ -128,6 +138,7 @@ def median(parts: Sequence[Part]) -> Part:
         parts[0].name,
         statistics.median(part.seconds for part in parts),
         max(part.peak_megabytes for part in parts),
+        statistics.median(part.busy_cores for part in parts),
         {name: statistics.median(part.steps.get(name, 0.0) for part in parts) for name in sorted(names)},
     )
 
@@ -407,12 +418,12 @@ def _cluster(folder: Path, number: int) -> Iterator[Path]:
 def report(bench: Bench) -> None:
     console = Console()
     table = Table(title="What was run", title_justify="left")
-    for heading in ("part", "seconds", "peak MB"):
+    for heading in ("part", "seconds", "peak MB", "cores"):
         table.add_column(heading, justify="left" if heading == "part" else "right")
     for part in bench.parts:
-        table.add_row(part.name, f"{part.seconds:.1f}", f"{part.peak_megabytes:.0f}")
+        table.add_row(part.name, f"{part.seconds:.1f}", f"{part.peak_megabytes:.0f}", f"{part.busy_cores:.2f}")
         for step, seconds in part.steps.items():
-            table.add_row(f"  {step}", f"{seconds:.1f}", "")
+            table.add_row(f"  {step}", f"{seconds:.1f}")
     console.print(table)
     ratios = Table(title="What is worth keeping", title_justify="left")
     for heading in ("", "ratio", "measured", "target"):

@@ -672,6 +672,19 @@ def test_rows_around_instants_are_read_from_their_files_alone(lake: Lake, root: 
         assert ids(Around(("at",), [(ten, eleven)])) == {"10"}
 
 
+def test_batches_are_gathered_by_rows_and_by_bytes() -> None:
+    def batches(number: int, text: str, rows: int) -> list[pa.RecordBatch]:
+        return [pa.RecordBatch.from_pydict({"text": [text] * rows, "number": list(range(rows))})] * number
+
+    assert list(data_files._gathered([])) == []
+    short = list(data_files._gathered(batches(25, "x", 2_000)))
+    assert [table.num_rows for table in short] == [20_000, 20_000, 10_000]
+    assert all(table["text"].num_chunks == 1 for table in short)
+    assert pa.concat_tables(short)["number"].to_pylist() == list(range(2_000)) * 25
+    long = list(data_files._gathered(batches(5, "x" * (1 << 20), 10)))
+    assert [table.num_rows for table in long] == [20, 20, 10]
+
+
 NEW_YEAR = datetime(2025, 1, 1, tzinfo=UTC)
 
 
