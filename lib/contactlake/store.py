@@ -263,9 +263,7 @@ class Lake:
             rows = rows.where(around.condition())
         return rows if dates is None or not table.partition_by else rows.where(is_one_of(F.col(BUSINESS_DATE), dates))
 
-    def read_pinned(
-        self, table: Table, dates: Sequence[date] | None = None, around: Around | Overlapping | None = None
-    ) -> DataFrame:
+    def read_pinned(self, table: Table, dates: Sequence[date] | None = None, around: Around | None = None) -> DataFrame:
         """The table's rows as they are now, whatever is written to it before the frame is used."""
         version = self.version(table)
         return self.read(table, version, dates, around)
@@ -366,9 +364,7 @@ class Lake:
         log = self._writable(table)
         self._commit(table, log, self._lay_down_rows(table, rows), log.files())
 
-    def merge(
-        self, table: Table, rows: DataFrame, number: int | None = None, around: Around | Overlapping | None = None
-    ) -> None:
+    def merge(self, table: Table, rows: DataFrame, number: int | None = None, around: Around | None = None) -> None:
         """Puts each of `rows` in place of the row that has its key, or beside the others where none has.
 
         The files that hold replaced rows are laid down anew. `rows` have different keys and are read more than once;
