@@ -218,12 +218,13 @@ def with_columns(rows: pa.Table, schema: pa.Schema) -> pa.Table:
 def _gathered(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     """`batches`, so many together that what is done with a table once does not count."""
     waiting: list[pa.RecordBatch] = []
+    rows = size = 0
     for batch in batches:
         waiting.append(batch)
-        is_enough = sum(each.num_rows for each in waiting) >= _GATHERED_ROWS
-        if is_enough or sum(each.nbytes for each in waiting) >= _ROW_GROUP_BYTES:
+        rows, size = rows + batch.num_rows, size + batch.nbytes
+        if rows >= _GATHERED_ROWS or size >= _ROW_GROUP_BYTES:
             yield pa.Table.from_batches(waiting).combine_chunks()
-            waiting = []
+            waiting, rows, size = [], 0, 0
     if waiting:
         yield pa.Table.from_batches(waiting).combine_chunks()
 

@@ -23,21 +23,31 @@ def _distributions(rows: DataFrame, **measures: str) -> DataFrame:
     return (
         summed.select("business_date", *_DIMENSIONS, F.inline(F.array(*measures)))
         .where("count > 0")
-        .withColumns({name: F.col("percentiles")[place] for place, name in enumerate(_PERCENTILES)})
+        .withColumns({name: _percentile(fraction) for name, fraction in _PERCENTILES.items()})
         .select(*DURATION_DISTRIBUTION_DAILY.column_names)
     )
 
 
 def _distribution(measure: str, column: str) -> Column:
-    fractions = F.array(*(F.lit(fraction) for fraction in _PERCENTILES.values()))
     return F.struct(
         F.lit(measure).alias("measure"),
         F.count(column).alias("count"),
         total(column).alias("sum_ms"),
-        F.percentile(column, fractions).alias("percentiles"),
+        F.sort_array(F.collect_list(column)).alias("sorted"),
         F.max(column).alias("max_ms"),
         F.kll_sketch_agg_bigint(column).alias("sketch"),
     )
+
+
+def _percentile(fraction: float) -> Column:
+    """The percentile of the values in `sorted`, interpolated linearly.
+
+    To sort a list takes a fraction of the time of Spark's `percentile`, which counts each value in a hash map.
+    """
+    place = (F.size("sorted") - 1) * F.lit(fraction)
+    below, above = F.floor(place), F.ceil(place)
+    lower, upper = (F.get("sorted", at.cast("int")).cast("double") for at in (below, above))
+    return F.when(lower == upper, lower).otherwise((above - place) * lower + (place - below) * upper)
 
 
 def _compute(conformed: Conformed) -> DataFrame:
