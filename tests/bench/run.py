@@ -367,6 +367,13 @@ def _plot(seconds: Mapping[tuple[int, float], float]) -> None:
     figure.savefig(_BUILD / "bench.svg", metadata={"Date": None})
 
 
+def _bind(worker: int) -> None:
+    """Keeps this process and its children on one core, where the system can: what Spark calls a worker's cores bounds
+    its tasks alone, not the compilers, the collector and the Python process beside each of them."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[worker]})
+
+
 @contextmanager
 def _cluster(folder: Path, number: int) -> Iterator[Path]:
     """A standalone cluster of `number` workers; gives a folder of settings that name its master."""
@@ -377,11 +384,12 @@ def _cluster(folder: Path, number: int) -> Iterator[Path]:
     environment = {**os.environ, "SPARK_HOME": str(home), "PYSPARK_PYTHON": PYTHON}
     processes: list[subprocess.Popen[str]] = []
 
-    def launch(name: str, *arguments: str) -> Path:
+    def launch(name: str, *arguments: str, bind: Callable[[], None] | None = None) -> Path:
         log = folder / f"{name}.log"
         with log.open("w") as errors:
+            command = [*start, *arguments]
             processes.append(
-                subprocess.Popen([*start, *arguments], stdout=errors, stderr=errors, text=True, env=environment)
+                subprocess.Popen(command, stdout=errors, stderr=errors, text=True, env=environment, preexec_fn=bind)
             )
         return log
 
@@ -396,7 +404,7 @@ def _cluster(folder: Path, number: int) -> Iterator[Path]:
         for worker in range(number):
             work = str(folder / f"worker-{worker}")
             place = ["--host", "127.0.0.1", "--webui-port", "0", "--cores", "1", "--memory", "4g", "--work-dir", work]
-            launch(f"worker-{worker}", f"{package}.worker.Worker", *place, match[1])
+            launch(f"worker-{worker}", f"{package}.worker.Worker", *place, match[1], bind=partial(_bind, worker))
         settings = folder / "cluster-conf"
         shutil.rmtree(settings, ignore_errors=True)
         shutil.copytree(REPOSITORY / "conf", settings)
