@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+CLASSES := $(VENV)/.classes
 ARGS ?=
 
 DEMO_START := 2025-03-04
@@ -25,7 +26,7 @@ help:
 	@echo
 	@echo "PYTHON=... names another Python; ARGS=... goes to pytest or to the bench."
 
-setup: $(INSTALLED) ## Make .venv with the package and all that its development needs.
+setup: $(CLASSES) ## Make .venv with the package and all that its development needs.
 
 $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || { \
@@ -36,6 +37,11 @@ $(INSTALLED): pyproject.toml
 	  exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+$(CLASSES): $(INSTALLED) | java
+	@echo "Spark's classes are kept as Java has loaded them, which takes a minute and saves each command some seconds:"
+	$(BIN)/python -m contactlake.class_sharing
 	@touch $@
 
 java:
@@ -64,7 +70,7 @@ demo: java $(INSTALLED) ## Invent two days at a contact centre, run the daily jo
 	@echo "    $(BIN)/contactlake daily --config $(DEMO_CONFIG) --as-of $(DEMO_AS_OF)"
 	@echo "- Read README.md and docs/: your own archive, the tables, the KPIs."
 
-test: java $(INSTALLED) ## Run the tests; ARGS=tests/unit runs some of them.
+test: java $(CLASSES) ## Run the tests; ARGS=tests/unit runs some of them.
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 check: $(INSTALLED) ## Check format, style, types, layers, and that generated pages and notebooks are current.
@@ -83,7 +89,7 @@ docs: $(INSTALLED) ## Write the pages that are made of the declarations, and the
 	$(BIN)/python -m contactlake.documentation docs
 	$(BIN)/python -m tests.notebooks
 
-bench: java $(INSTALLED) ## Measure speed and memory beside a DuckDB script; ARGS="--gigabytes 10 --runs 3" for the large.
+bench: java $(CLASSES) ## Measure speed and memory beside a DuckDB script; ARGS="--gigabytes 10 --runs 3" for the large.
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python -m tests.bench.run $(ARGS)
 

@@ -4,6 +4,7 @@ that ship with this package. The jobs themselves know nothing of it."""
 import os
 import sys
 from pathlib import Path
+from shlex import quote
 
 from contactlake.config import Configuration
 
@@ -17,6 +18,16 @@ def shipped_settings() -> Path:
     raise FileNotFoundError("spark-defaults.conf is neither in the package nor in its checkout")
 
 
+def class_sharing_folder() -> Path:
+    """Where this Python's commands look for Spark's classes, and for the empty folder of settings that goes with it."""
+    return Path(sys.prefix) / "var" / "contactlake"
+
+
+def shared_classes() -> Path:
+    """What `contactlake.class_sharing` makes."""
+    return class_sharing_folder() / "classes.jsa"
+
+
 def prepare(configuration: Configuration) -> None:
     """Points Spark at its settings, unless the surroundings have done so: S3 support only for a lake on S3."""
     if os.environ.get("PYSPARK_GATEWAY_PORT"):  # spark-submit is there already, and so are the platform's settings
@@ -26,7 +37,17 @@ def prepare(configuration: Configuration) -> None:
         return
     shipped = shipped_settings()
     is_on_s3 = configuration.lake.root.startswith("s3://")
-    os.environ["SPARK_CONF_DIR"] = str(shipped / "s3" if is_on_s3 else shipped)
-    os.environ.setdefault(
-        "PYSPARK_SUBMIT_ARGS", f"--conf spark.jars.ivySettings={shipped / 'ivysettings.xml'} pyspark-shell"
-    )
+    settings = shipped / "s3" if is_on_s3 else shipped
+    ivy = f"spark.jars.ivySettings={shipped / 'ivysettings.xml'}"
+    arguments = f"--conf {quote(ivy)} pyspark-shell"
+    empty = class_sharing_folder() / "conf"
+    if os.environ.get("PYSPARK_SUBMIT_ARGS") or not empty.is_dir():
+        os.environ["SPARK_CONF_DIR"] = str(settings)
+        os.environ.setdefault("PYSPARK_SUBMIT_ARGS", arguments)
+        return
+    os.environ["SPARK_CONF_DIR"] = str(empty)
+    defaults = quote(str(settings / "spark-defaults.conf"))
+    os.environ["PYSPARK_SUBMIT_ARGS"] = f"--properties-file {defaults} {arguments}"
+    if shared_classes().is_file():
+        options = f'"-XX:SharedArchiveFile={shared_classes()}" -Xlog:cds*=off'
+        os.environ["SPARK_SUBMIT_OPTS"] = f"{options} {os.environ.get('SPARK_SUBMIT_OPTS', '')}"

@@ -55,10 +55,11 @@ def audit(frames: Mapping[Table, DataFrame], is_little: bool) -> list[Audited]:
     `is_little`: it takes longer to plan a query than to run it.
     """
     gold = [table for table in frames if table.balances]
+    # Beside a distinct count, Spark keeps all the other figures once for every key, of which silver has many.
+    apart = [] if is_little else [table for table in frames if table.layer == "silver"]
     # To build a query takes many calls to the JVM: some are built while others run.
-    queries = [partial(_broken_and_totals, table, frame, gold, is_little) for table, frame in frames.items()]
-    if not is_little:  # beside a distinct count, Spark would keep all the other figures once for every key
-        queries += [partial(_keys, table, frame) for table, frame in frames.items()]
+    queries = [partial(_broken_and_totals, table, frame, gold, table not in apart) for table, frame in frames.items()]
+    queries += [partial(_keys, table, frames[table]) for table in apart]
     told_of: dict[tuple[date | None, str], dict[str, Any]] = defaultdict(dict)
     for found in concurrently(queries):
         for row in found:
