@@ -57,8 +57,8 @@ class NativeRows:
 
 def plain_texts(texts: Sequence[bytes]) -> Mask:
     """Which of `texts` Arrow may be given: valid UTF-8, none of what it takes for JSON and is not, nothing deep."""
-    is_plain = _nesting(texts) <= MAX_DEPTH
     joined = b"\n".join(texts)
+    is_plain = _nesting(joined, texts) <= MAX_DEPTH
     for is_doubtful in (_is_not_utf8, _has_lone_surrogate, _has_constant, _has_end, _has_null_behind):
         if is_doubtful(joined):
             is_plain &= ~np.fromiter(map(is_doubtful, texts), dtype=bool, count=len(texts))
@@ -106,22 +106,28 @@ def _occurs(word: bytes, text: bytes) -> bool:
         last = len(part) - len(word) + 1
         if last <= 0:
             break
-        found = part[:last] == word[0]
-        for number in range(1, len(word)):
-            found &= part[number : last + number] == word[number]
+        # First and last character together are rare: only where they stand, those between are looked at.
+        found = (part[:last] == word[0]) & (part[len(word) - 1 : last + len(word) - 1] == word[-1])
         if found.any():
-            return True
+            places = np.flatnonzero(found)
+            for number in range(1, len(word) - 1):
+                places = places[part[places + number] == word[number]]
+            if len(places):
+                return True
     return False
 
 
-def _nesting(texts: Sequence[bytes]) -> "npt.NDArray[np.intp]":
-    """How many brackets and braces each text opens, which it is nested no deeper than."""
-    joined = np.frombuffer(b"".join(texts), dtype=np.uint8)
+def _nesting(joined: bytes, texts: Sequence[bytes]) -> "npt.NDArray[np.intp]":
+    """How many brackets and braces each text opens, which it is nested no deeper than.
+
+    `joined`: the texts, each but the last with a character behind it.
+    """
+    characters = np.frombuffer(joined, dtype=np.uint8)
     openers = [
-        np.flatnonzero((joined[begin : begin + _CACHED_BYTES] | 0x20) == ord("{")) + begin
-        for begin in range(0, len(joined) or 1, _CACHED_BYTES)
+        np.flatnonzero((characters[begin : begin + _CACHED_BYTES] | 0x20) == ord("{")) + begin
+        for begin in range(0, len(characters) or 1, _CACHED_BYTES)
     ]
-    ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)))
+    ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) + 1)
     return np.diff(np.searchsorted(np.concatenate(openers), ends), prepend=0)
 
 
