@@ -84,6 +84,7 @@ class DataWriter:
         """Writes `batches`, which hold the table's columns; yields `MANIFEST`."""
         spare_jars()
         rows = [vars(file) for file in self.write(_gathered(batches))]
+        pa.default_memory_pool().release_unused()  # this worker may idle from now on, for as long as the run takes
         yield pa.RecordBatch.from_pylist(rows, MANIFEST)
 
     def write(self, tables: Iterable[pa.Table]) -> list[DataFile]:
