@@ -35,14 +35,8 @@ def test_classes_of_another_java_are_left_aside(tmp_path: Path, kept: Path, monk
     (other / "conf").mkdir(parents=True)
     (other / "classes.jsa").write_bytes(kept.read_bytes().replace(b"64-Bit Server VM", b"65-Bit Server VM", 1))
     monkeypatch.setattr(launch, "class_sharing_folder", lambda: other)
-    for name in (
-        "SPARK_CONF_DIR",
-        "PYSPARK_SUBMIT_ARGS",
-        "SPARK_SUBMIT_OPTS",
-        "PYSPARK_PYTHON",
-        "PYSPARK_GATEWAY_PORT",
-    ):
-        monkeypatch.delenv(name, raising=False)
+    users = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK_", "PYSPARK_"))}
+    monkeypatch.setattr(os, "environ", users)  # what is set there ends with this test
     file = config(tmp_path)
     launch.prepare(load_configuration(Path(file)))
     taken = ("SPARK_CONF_DIR", "PYSPARK_SUBMIT_ARGS", "SPARK_SUBMIT_OPTS")
