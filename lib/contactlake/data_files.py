@@ -3,7 +3,6 @@
 Runs inside `mapInArrow` and on the driver alike. A file counts once a commit names it; one that none names is rubbish.
 """
 
-import io
 import json
 import math
 import uuid
@@ -23,7 +22,10 @@ from contactlake.feeds.arrow_schema import arrow_schema
 from contactlake.tables.declaration import BUSINESS_DATE, Table
 from contactlake.workers import spare_jars
 
-_ROW_GROUP_BYTES = 16 << 20
+_GREATEST_ROW_GROUP, _LEAST_ROW_GROUP = 16 << 20, 2 << 20
+"""Arrow memory of the rows of one row group where a writer fills one file or two, and where it fills many at once."""
+_WAITING_BYTES = 32 << 20
+"""Arrow memory of the rows that wait for a row group, in all files of a writer together, unless there are many."""
 _FILE_BYTES = 128 << 20
 """Arrow memory of the rows of one file, and the most that a writer holds of all its files together."""
 _GATHERED_ROWS = 20_000
@@ -96,6 +98,8 @@ class DataWriter:
                 if day not in filling:
                     filling[day] = _Filling(self, day)
                 filling[day].add(rows)
+                if filling[day].waiting >= _row_group_bytes(len(filling)):
+                    filling[day].flush()
                 if filling[day].bytes >= _FILE_BYTES:
                     files.append(filling.pop(day).close())
                 while sum(file.held for file in filling.values()) >= _FILE_BYTES:
@@ -223,11 +227,16 @@ def _gathered(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     for batch in batches:
         waiting.append(batch)
         rows, size = rows + batch.num_rows, size + batch.nbytes
-        if rows >= _GATHERED_ROWS or size >= _ROW_GROUP_BYTES:
+        if rows >= _GATHERED_ROWS or size >= _GREATEST_ROW_GROUP:
             yield pa.Table.from_batches(waiting).combine_chunks()
             waiting, rows, size = [], 0, 0
     if waiting:
         yield pa.Table.from_batches(waiting).combine_chunks()
+
+
+def _row_group_bytes(files: int) -> int:
+    """How much waits for a row group of one file, where so many are filled at once."""
+    return max(_LEAST_ROW_GROUP, min(_GREATEST_ROW_GROUP, _WAITING_BYTES // files))
 
 
 class _Filling:
@@ -239,7 +248,7 @@ class _Filling:
         if writer.is_partitioned:
             schema = schema.remove(schema.get_field_index(BUSINESS_DATE))
         self._schema = schema
-        self._sink = io.BytesIO()
+        self._sink = pa.BufferOutputStream()
         self._parquet = pq.ParquetWriter(
             self._sink,
             schema,
@@ -248,7 +257,8 @@ class _Filling:
             write_statistics=list(writer.statistics) or False,
         )
         self._waiting: list[pa.Table] = []
-        self._waiting_bytes = 0
+        self.waiting = 0
+        """Arrow memory of its rows that wait for a row group."""
         self._rows = 0
         self._statistics = {name: _Statistic() for name in writer.statistics}
         self.bytes = 0
@@ -256,7 +266,7 @@ class _Filling:
 
     @property
     def held(self) -> int:
-        return self._waiting_bytes + self._sink.tell()
+        return self.waiting + int(self._sink.tell())
 
     def add(self, rows: pa.Table) -> None:
         rows = rows.select(self._schema.names)
@@ -264,20 +274,19 @@ class _Filling:
             statistic.add(rows[name])
         self._rows += rows.num_rows
         self._waiting.append(rows)
-        self._waiting_bytes += rows.nbytes
+        self.waiting += rows.nbytes
         self.bytes += rows.nbytes
-        if self._waiting_bytes >= _ROW_GROUP_BYTES:
-            self._flush()
 
-    def _flush(self) -> None:
-        self._parquet.write_table(pa.concat_tables(self._waiting).combine_chunks())
-        self._waiting, self._waiting_bytes = [], 0
+    def flush(self) -> None:
+        self._parquet.write_table(pa.concat_tables(self._waiting))
+        self._waiting, self.waiting = [], 0
+        pa.default_memory_pool().release_unused()  # what the rows took, and what writing them took on top
 
     def close(self) -> DataFile:
         if self._waiting:
-            self._flush()
+            self.flush()
         self._parquet.close()
-        content = self._sink.getvalue()
+        content = self._sink.getvalue().to_pybytes()
         day = None if self._day is None else self._day.isoformat()
         folder = f"{BUSINESS_DATE}={day or _NO_DATE}/" if self._writer.is_partitioned else ""
         path = f"{folder}{uuid.uuid4().hex}.snappy.parquet"

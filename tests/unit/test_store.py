@@ -298,7 +298,7 @@ def test_files_are_as_declared(lake: Lake, root: DirectoryStore) -> None:
 
 
 def test_a_writer_rolls_files_and_holds_little(root: DirectoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data_files, "_ROW_GROUP_BYTES", 4_000)
+    monkeypatch.setattr(data_files, "_GREATEST_ROW_GROUP", 4_000)
     monkeypatch.setattr(data_files, "_FILE_BYTES", 20_000)
     writer = DataWriter.of(DATED, root, ZONE)
     start = datetime(2025, 3, 4, 12, tzinfo=UTC)
@@ -319,6 +319,24 @@ def test_a_writer_rolls_files_and_holds_little(root: DirectoryStore, monkeypatch
         assert footer.num_rows == file.rows
         groups.append(footer.num_row_groups)
     assert max(groups) > 2
+
+
+@pytest.mark.parametrize(("dates", "waiting"), [(1, 8_000), (3, 4_000), (40, 2_000)])
+def test_the_more_files_a_writer_fills_the_less_waits_for_each(
+    root: DirectoryStore, monkeypatch: pytest.MonkeyPatch, dates: int, waiting: int
+) -> None:
+    monkeypatch.setattr(data_files, "_GREATEST_ROW_GROUP", 8_000)
+    monkeypatch.setattr(data_files, "_WAITING_BYTES", 12_000)
+    monkeypatch.setattr(data_files, "_LEAST_ROW_GROUP", 2_000)
+    writer = DataWriter.of(DATED, root, ZONE)
+    start = datetime(2025, 3, 4, 12, tzinfo=UTC)
+    days = [start + timedelta(days=day) for day in range(dates)]
+    row_of_each = pa.Table.from_pylist([{"id": "0123456789", "at": at, "number": 1} for at in days], writer.schema)
+    for file in writer.write([row_of_each] * 1_000):
+        footer = pq.read_metadata(root.root / DATED.path / file.path)
+        assert footer.num_row_groups > 2
+        taken = footer.row_group(0).num_rows * row_of_each.nbytes / dates
+        assert 0.5 * waiting < taken < 1.5 * waiting
 
 
 def test_executors_write_few_files_per_date(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
