@@ -16,7 +16,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake import cli
 from contactlake.config import load_configuration
-from contactlake.launch import class_sharing_folder, prepare, shared_classes
+from contactlake.launch import class_sharing_folder, class_sharing_options, prepare, shared_classes
 from contactlake.session import get_session
 from contactlake.synthesize import config_toml, synthesize
 
@@ -38,10 +38,11 @@ def keep_classes() -> Path | None:
     kept.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="classes-", dir=class_sharing_folder()) as folder:
         fresh = Path(folder) / kept.name
-        _run(_LOAD, folder, f'"-XX:ArchiveClassesAtExit={fresh}"')
+        _run(_LOAD, folder, class_sharing_options("ArchiveClassesAtExit", fresh))
         if not fresh.is_file():
             return None
-        _run(_START, folder, f'"-XX:SharedArchiveFile={fresh}"')  # Java would die of what a full disk has cut short
+        # Java would die of what a full disk has cut short.
+        _run(_START, folder, class_sharing_options("SharedArchiveFile", fresh))
         fresh.replace(kept)
     return kept
 
@@ -52,7 +53,7 @@ def _run(part: str, folder: str, options: str) -> None:
     # Java writes the archive as it ends, which is later than what started it: it has ended when nobody writes here.
     done = subprocess.run(  # noqa: S603 - this file itself
         [sys.executable, __file__, part, folder],
-        env=environment | {"SPARK_SUBMIT_OPTS": f"{options} -Xlog:cds*=off"},
+        env=environment | {"SPARK_SUBMIT_OPTS": options},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -18,7 +18,8 @@ from contactlake.conform.dates import is_between
 from contactlake.conform.interactions import media_key
 from contactlake.conform.symbee import symbee_environment
 from contactlake.feeds.connect import CONTACT_ENDS
-from contactlake.store import Around, Lake, Overlapping
+from contactlake.pruning import Around, Overlapping
+from contactlake.store import Lake
 from contactlake.tables.conformed import AGENT_SESSION, RECONCILIATION
 from contactlake.tables.declaration import Table
 from contactlake.tables.events import (

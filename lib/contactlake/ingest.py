@@ -23,7 +23,8 @@ from contactlake.feeds.record_type import RecordType
 from contactlake.feeds.symbee import TRANSCRIPT
 from contactlake.joins import brought, hash_of, repeated
 from contactlake.landing import MANIFEST_DDL, VERSION_COLUMN, Entry, Landing
-from contactlake.store import Around, Lake
+from contactlake.pruning import Around
+from contactlake.store import Lake
 from contactlake.tables.declaration import Table
 from contactlake.tables.events import SYMBEE_INTERACTION, SYMBEE_TRANSCRIPT
 from contactlake.tables.ops import INGEST_COUNT, INGESTED_OBJECT, QUARANTINE

@@ -28,6 +28,11 @@ def shared_classes() -> Path:
     return class_sharing_folder() / "classes.jsa"
 
 
+def class_sharing_options(option: str, archive: Path) -> str:
+    """What has Java read an archive of classes (`SharedArchiveFile`) or write it (`ArchiveClassesAtExit`), silently."""
+    return f'"-XX:{option}={archive}" -Xlog:cds*=off'
+
+
 def prepare(configuration: Configuration) -> None:
     """Points Spark at its settings, unless the surroundings have done so: S3 support only for a lake on S3."""
     if os.environ.get("PYSPARK_GATEWAY_PORT"):  # spark-submit is there already, and so are the platform's settings
@@ -49,5 +54,5 @@ def prepare(configuration: Configuration) -> None:
     defaults = quote(str(settings / "spark-defaults.conf"))
     os.environ["PYSPARK_SUBMIT_ARGS"] = f"--properties-file {defaults} {arguments}"
     if shared_classes().is_file():
-        options = f'"-XX:SharedArchiveFile={shared_classes()}" -Xlog:cds*=off'
+        options = class_sharing_options("SharedArchiveFile", shared_classes())
         os.environ["SPARK_SUBMIT_OPTS"] = f"{options} {os.environ.get('SPARK_SUBMIT_OPTS', '')}"

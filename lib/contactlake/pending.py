@@ -20,7 +20,8 @@ from contactlake.conform.interactions import media_key
 from contactlake.conform.symbee import symbee_environment
 from contactlake.evidence import COUNTED_AT, COUNTED_COLUMNS, NAMES, closure, holding, ids_of, transcripts_of
 from contactlake.ingest import LAKE_ROW, Change
-from contactlake.store import Around, Lake
+from contactlake.pruning import Around
+from contactlake.store import Lake
 from contactlake.tables.conformed import AGENT, AGENT_SESSION, RECONCILIATION
 from contactlake.tables.declaration import Table
 from contactlake.tables.events import (

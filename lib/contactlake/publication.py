@@ -27,11 +27,12 @@ from contactlake.freshness import Watch, freshness
 from contactlake.joins import computed
 from contactlake.kpi import KPIS
 from contactlake.kpi.conformed import Conformed
+from contactlake.pruning import Around
 from contactlake.quality import figures
 from contactlake.quality.audit import Audited, audit
 from contactlake.quality.gate import Limit, Result, judge
 from contactlake.quality.rules import KEY_RULE, balance_name, expectation_name, row_rules
-from contactlake.store import Around, Lake
+from contactlake.store import Lake
 from contactlake.tables.conformed import (
     AGENT,
     AGENT_STATE,

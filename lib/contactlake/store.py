@@ -9,7 +9,6 @@ import re
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial, reduce
 from itertools import count
@@ -23,9 +22,9 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that the Spark w
 from pyspark.sql.types import StructType
 
 from contactlake.archive.storage import ObjectStore
-from contactlake.business_dates import EARLIEST, Span, date_of, span
+from contactlake.business_dates import date_of, span
 from contactlake.concurrency import concurrently
-from contactlake.conform.dates import at, business_date, is_between, is_one_of
+from contactlake.conform.dates import business_date, is_one_of
 from contactlake.data_files import (
     MANIFEST_DDL,
     REWRITTEN_DDL,
@@ -39,10 +38,11 @@ from contactlake.data_files import (
     with_columns,
 )
 from contactlake.delta_log import APP, CommitConflict, DeltaLog, NamedFile
-from contactlake.digest import digest
 from contactlake.errors import StorageError
 from contactlake.feeds.arrow_schema import arrow_schema
+from contactlake.fingerprints import fingerprints
 from contactlake.joins import computed
+from contactlake.pruning import Around, Overlapping, overlaps
 from contactlake.tables import SCHEMA_VERSION, TABLES
 from contactlake.tables.declaration import BUSINESS_DATE, Table
 
@@ -63,49 +63,6 @@ _MOST_SMALL_FILES = 24
 """Where a table has more small files than this, they are made one when rows are added: it would have a file of each run
 otherwise."""
 _GLOB = re.compile(r"[*?{}\[\]\\]")
-
-
-@dataclass(frozen=True)
-class Around:
-    """Rows of which one of the instants `columns` lies in one of `spans`; with `nulls`, also those without a first."""
-
-    columns: tuple[str, ...]
-    spans: Sequence[Span]
-    nulls: bool = False
-
-    def may_lie_in(self, file: NamedFile) -> bool:
-        if self.nulls and file.nulls.get(self.columns[0]) != 0:
-            return True
-        return any(_overlaps(file, column, self.spans) for column in self.columns)
-
-    def condition(self) -> Column:
-        lies = [is_between(F.col(column), start, end) for column in self.columns for start, end in self.spans]
-        if self.nulls:
-            lies.append(F.col(self.columns[0]).isNull())
-        return reduce(lambda left, right: left | right, lies, F.lit(False))
-
-
-@dataclass(frozen=True)
-class Overlapping:
-    """Rows whose time from the instant `first` to the instant `last` touches one of `spans`."""
-
-    first: str
-    last: str
-    spans: Sequence[Span]
-
-    def may_lie_in(self, file: NamedFile) -> bool:
-        return any(
-            _overlaps(file, self.last, [(start, None)])
-            and (end is None or _overlaps(file, self.first, [(EARLIEST, end)]))
-            for start, end in self.spans
-        )
-
-    def condition(self) -> Column:
-        touches = [
-            (F.col(self.last) >= at(start)) & (F.lit(True) if end is None else F.col(self.first) < at(end))
-            for start, end in self.spans
-        ]
-        return reduce(lambda left, right: left | right, touches, F.lit(False))
 
 
 class Lake:
@@ -411,7 +368,7 @@ class Lake:
             self._commit(table, log, added, [])
             return sorted({date.fromisoformat(file.business_date) for file in added if file.business_date})
         rows = computed(rows)  # looked at, then written
-        before, after = self._fingerprints(table, self._of_files(table, log, old, log.version), rows, dates)
+        before, after = fingerprints(table, day, self._of_files(table, log, old, log.version), rows, dates)
         changed = sorted(day for day in dates if before.get(day) != after.get(day))
         if not changed:
             return []
@@ -438,42 +395,7 @@ class Lake:
         if table.dated_by == BUSINESS_DATE:
             return list(files)
         days = [span(day, self._timezone) for day in dates]
-        return [file for file in files if _overlaps(file, table.dated_by, days)]
-
-    def _fingerprints(
-        self, table: Table, old: DataFrame, new: DataFrame, dates: Sequence[date]
-    ) -> tuple[dict[date, "_Fingerprint"], dict[date, "_Fingerprint"]]:
-        """Per business date of the old and the new rows: how many, and two sums over their hashes.
-
-        Equal rows give equal figures.
-        """
-        compared = [column.name for column in table.columns if not column.is_volatile]
-        # Spark hashes no maps, as the order of their entries is their own.
-        entries = {
-            column.name: F.array_sort(F.map_entries(F.col(f"`{column.name}`")))
-            for column in table.columns
-            if column.type.startswith("map")
-        }
-        day = self._day(table)
-        sides = [
-            rows.where(is_one_of(day, dates))
-            .withColumns(entries)
-            .select(F.lit(is_new).alias("is_new"), day.alias("day"), digest(compared).alias("digest"))
-            for is_new, rows in ((False, old), (True, new))
-        ]
-        figures = (
-            reduce(lambda left, right: left.unionByName(right), sides)
-            .groupBy("is_new", "day")
-            .agg(
-                F.count(F.lit(1)).alias("rows"),
-                F.bit_xor("digest").alias("parity"),
-                F.sum(F.shiftrightunsigned("digest", 24)).alias("total"),
-            )
-        )
-        found: tuple[dict[date, _Fingerprint], dict[date, _Fingerprint]] = ({}, {})
-        for row in figures.collect():
-            found[row["is_new"]][row["day"]] = (row["rows"], row["parity"], row["total"])
-        return found
+        return [file for file in files if overlaps(file, table.dated_by, days)]
 
     def is_new(self, table: Table) -> bool:
         """Whether the table has no rows."""
@@ -727,9 +649,6 @@ def _marked_version(store: ObjectStore) -> int | None:
     return version
 
 
-_Fingerprint = tuple[int, int, int]
-
-
 def _marker() -> bytes:
     return json.dumps({"schema_version": SCHEMA_VERSION}).encode()
 
@@ -762,15 +681,6 @@ def _commit_key(table: Table, version: int) -> str:
 def _is_below(file: NamedFile) -> bool:
     """Whether the file lies below its table's folder, under a path that needs no decoding."""
     return ":" not in file.path and "%" not in file.path and not file.path.startswith("/")
-
-
-def _overlaps(file: NamedFile, column: str, spans: Sequence[Span]) -> bool:
-    """Whether the file may hold instants of one of `spans`; one that does not tell may."""
-    least, greatest = file.least.get(column), file.greatest.get(column)
-    if least is None or greatest is None:
-        return True
-    grain = timedelta(milliseconds=1)  # what Spark writes is cut to it
-    return any((end is None or least < end) and greatest + grain >= start for start, end in spans)
 
 
 def _first_line(fault: Exception) -> str:

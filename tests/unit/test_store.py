@@ -23,7 +23,8 @@ from contactlake.data_files import DataFile, DataWriter
 from contactlake.delta_log import DeltaLog, NamedFile
 from contactlake.errors import LakeHeld, StorageError
 from contactlake.feeds.arrow_schema import arrow_schema
-from contactlake.store import Around, Lake, Overlapping, greatest_lease
+from contactlake.pruning import Around, Overlapping, overlaps
+from contactlake.store import Lake, greatest_lease
 from contactlake.tables.conformed import AGENT_SESSION, AGENT_STATE, RECONCILIATION
 from contactlake.tables.declaration import BUSINESS_DATE, Column, Table, count, instant, text
 from contactlake.tables.declaration import date as date_column
@@ -657,7 +658,7 @@ def test_files_without_statistics_count_as_overlapping() -> None:
     with pytest.raises(ValueError, match="is no timestamp"):
         replace(table, dated_by="number")
     unknown = NamedFile("x", 1, None, None, {}, {}, {}, {})
-    assert store._overlaps(unknown, "at", [])
+    assert overlaps(unknown, "at", [])
 
 
 # --- around instants, adopted, tidied ---
