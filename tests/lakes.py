@@ -10,7 +10,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from contactlake.archive.storage import ObjectStore, S3Options, open_store
 from contactlake.config import Configuration, parse_configuration
-from contactlake.run import Request, Summary, run_job
+from contactlake.request import Request
+from contactlake.run import Summary, run_job
 from contactlake.store import Lake
 from contactlake.tables import TABLES
 from contactlake.tables.declaration import Table

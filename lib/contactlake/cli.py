@@ -24,7 +24,8 @@ from contactlake.expire import expire
 from contactlake.forget import customers_named, forget
 from contactlake.launch import prepare
 from contactlake.maintain import maintain
-from contactlake.run import JOBS, Request, run_job
+from contactlake.request import JOBS, Request
+from contactlake.run import run_job
 from contactlake.session import end_engine
 from contactlake.show import Format, show, wanted
 from contactlake.spark_faults import refusal_of

@@ -3,34 +3,32 @@
 import json
 import logging
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any
 
 from contactlake import business_dates, pending
-from contactlake.archive.listing import ArchiveObject, Place, Window, find_object, list_place
+from contactlake.archive.listing import ArchiveObject
 from contactlake.archive.storage import ObjectStore, open_store
 from contactlake.concurrency import concurrently
-from contactlake.config import PSEUDONYM_KEY_VARIABLE, Configuration, FeedSection
+from contactlake.config import PSEUDONYM_KEY_VARIABLE, Configuration
 from contactlake.conforming import Told, open_dates, tell, write_conformed
+from contactlake.discovery import Discovery
 from contactlake.errors import ConfigurationError
 from contactlake.evidence import Evidence, gather
 from contactlake.feeds import FEEDS
-from contactlake.feeds.symbee import SYMBEE_TRANSCRIPTS
 from contactlake.freshness import Source, Watch, freshness
-from contactlake.history import PastRun, reconciled_dates
+from contactlake.history import reconciled_dates
 from contactlake.ingest import (
     Change,
-    Landed,
     adoptable_tables,
     count_rows,
     find_change,
     land,
     record_types_landed,
-    transcripts_wanted,
     write_accounts,
     write_change,
 )
@@ -49,37 +47,17 @@ from contactlake.publication import (
 )
 from contactlake.quality.gate import Result, failed, fetch, judge
 from contactlake.reconciliation import ReconciliationRules
+from contactlake.request import Request
 from contactlake.session import for_little
 from contactlake.tables.conformed import RECONCILIATION
 from contactlake.tables.events import EVENT_TABLES
-from contactlake.tables.ops import INGESTED_OBJECT
 from contactlake.tenure import LANDING, Progress, Tenure, hold_lake, s3_options
 
 log = logging.getLogger("contactlake.run")
 
-JOBS = ("ingest", "reconcile", "measure", "daily")
 _LITTLE_BYTES = 32 << 20
 _READ_OF_LAKE = 10
 """About one byte in so many of a lake's events is read for a few dates."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the command line asks for."""
-
-    job: str
-    as_of: datetime
-    first: date | None = None
-    last: date | None = None
-    is_full: bool = False
-    accepted: Collection[str] = ()
-
-    @property
-    def dates(self) -> list[date] | None:
-        """The business dates that were named, or None: whatever is pending."""
-        if self.first is None or self.last is None:
-            return None
-        return business_dates.dates_between(self.first, self.last)
 
 
 @dataclass
@@ -117,7 +95,6 @@ class Run:
         )
         self._counts: list[dict[str, Any]] = []
         self._told: tuple[Evidence, Told] | None = None
-        self._known: set[tuple[str, str, str]] = set()
         self._listed: list[tuple[int, ArchiveObject]] = []
 
     def execute(self) -> Summary:
@@ -133,7 +110,7 @@ class Run:
             self._summary = Summary(self._record.run_id, _instant_text(request.as_of))
             if request.job in ("ingest", "daily"):
                 with self._step("list the archive"):
-                    self._listed = self._list(tenure.last)
+                    self._list()
             self._lake.is_little = self._is_little()
             with for_little(self._lake.spark) if self._lake.is_little else nullcontext():
                 self._run_steps()
@@ -215,7 +192,7 @@ class Run:
             landing = self._landing()
             landed = land(self._lake.spark, landing, listed)
             listed = [(entry, item) for entry, item in listed if (entry, item.key) in landed.read]
-            named = self._named_transcripts(landed)
+            named = self._discovery.named_transcripts(landed)
             if named:
                 landed.add(land(self._lake.spark, landing, named))
                 listed += named
@@ -254,68 +231,14 @@ class Run:
                 setattr(self._summary, name, getattr(self._summary, name) + row[name])
         self._summary.dates = [day.isoformat() for day in touched]
 
-    def _list(self, last: PastRun | None) -> list[tuple[int, ArchiveObject]]:
-        """The objects that the ledger does not hold, by feed entry."""
-        self._known = self._ledger()
-        new: list[tuple[int, ArchiveObject]] = []
-        for number, (section, entry) in enumerate(zip(self._configuration.feed, self._entries, strict=True)):
-            window = self._window(section, last)
-            listing = list_place(entry.store, _place(section), window)
-            if not listing.objects:
-                log.info("no object matches %s", entry.store.uri_of(section.prefix))
-            for reason, skipped in sorted(listing.skipped.items()):
-                log.info("%s: skipped %d (%s)", entry.store.uri_of(section.prefix), skipped, reason)
-            new += [(number, item) for item in listing.objects if self._is_new(entry, item)]
-            newest = max((item.arrival_at for item in listing.objects), default=None)
-            if newest is not None and self._request.dates is None:
-                before = self._record.newest_arrivals.get(section.mark_key)
-                self._record.newest_arrivals[section.mark_key] = max(newest, before or newest)
-        if not new:
-            log.info("nothing new in the archive")
-        return new
-
-    def _is_new(self, entry: Entry, item: ArchiveObject) -> bool:
-        """Whether the ledger does not hold the object; one that is asked for again in the same run is not new."""
-        known = (entry.feed, entry.store.uri_of(item.key), item.etag)
-        if known in self._known:
-            return False
-        self._known.add(known)
-        return True
-
-    def _ledger(self) -> set[tuple[str, str, str]]:
-        columns = ("feed", "object", "etag")
-        rows = self._lake.read_rows(INGESTED_OBJECT, columns)
-        return set(zip(*(rows[name].to_pylist() for name in columns), strict=True))
-
-    def _named_transcripts(self, landed: Landed) -> list[tuple[int, ArchiveObject]]:
-        """The transcripts that new interactions name and the window has missed, found by their keys."""
-        feeds = [
-            (number, entry, _place(section))
-            for number, (section, entry) in enumerate(zip(self._configuration.feed, self._entries, strict=True))
-            if entry.feed == SYMBEE_TRANSCRIPTS.name
-        ]
-        keys = transcripts_wanted(self._lake, landed) if feeds else []
-        places = [(key, number, entry, place) for key in keys for number, entry, place in feeds]
-        found = concurrently(partial(find_object, entry.store, place, key) for key, _, entry, place in places)
-        return [
-            (number, item)
-            for (_, number, entry, _), item in zip(places, found, strict=True)
-            if item is not None and item.arrival_at <= self._request.as_of and self._is_new(entry, item)
-        ]
-
-    def _window(self, section: FeedSection, last: PastRun | None) -> Window:
-        """The span of arrival to list for one feed entry."""
-        request, lookback = self._request, timedelta(hours=self._configuration.ingest.lookback_hours)
-        if request.is_full:
-            return Window(None, request.as_of)
-        if request.first is not None and request.last is not None:
-            zone = self._configuration.lake.timezone
-            before = business_dates.date_before(request.first)
-            start = business_dates.date_start(before, zone)
-            end = business_dates.shifted(business_dates.date_end(request.last, zone), lookback)
-            return Window(start, min(end, request.as_of))
-        newest = last.newest_arrivals.get(section.mark_key) if last else None
-        return Window(newest - lookback if newest else None, request.as_of)
+    def _list(self) -> None:
+        """Finds out what is new. A run of named dates does not tell how far the archive was read."""
+        self._discovery = Discovery(self._lake, self._configuration, self._entries, self._request, self._tenure.last)
+        self._listed = self._discovery.list_new()
+        if self._request.dates is None:
+            for mark, newest in self._discovery.newest_arrivals.items():
+                before = self._record.newest_arrivals.get(mark)
+                self._record.newest_arrivals[mark] = max(newest, before or newest)
 
     def _landing(self) -> Landing:
         privacy, zone = self._configuration.privacy, self._configuration.lake.timezone
@@ -456,10 +379,6 @@ def _log_unmet(results: Sequence[Result]) -> None:
     for result in results:
         if not result.is_success:
             log.warning("%s: %s is not met (%s)", result.severity, result.expectation, result.observed)
-
-
-def _place(section: FeedSection) -> Place:
-    return Place(section.prefix, section.layout, section.arrival_timezone)
 
 
 def _pseudonym_key() -> bytes:
