@@ -300,6 +300,7 @@ def test_files_are_as_declared(lake: Lake, root: DirectoryStore) -> None:
 
 def test_a_writer_rolls_files_and_holds_little(root: DirectoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data_files, "_GREATEST_ROW_GROUP", 4_000)
+    monkeypatch.setattr(data_files, "_LEAST_ROW_GROUP", 4_000)
     monkeypatch.setattr(data_files, "_FILE_BYTES", 20_000)
     writer = DataWriter.of(DATED, root, ZONE)
     start = datetime(2025, 3, 4, 12, tzinfo=UTC)
