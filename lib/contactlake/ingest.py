@@ -21,9 +21,10 @@ from contactlake.errors import StorageError
 from contactlake.feeds import FEEDS
 from contactlake.feeds.record_type import RecordType
 from contactlake.feeds.symbee import TRANSCRIPT
-from contactlake.joins import brought, hash_of, repeated
+from contactlake.joins import brought, hash_of
 from contactlake.landing import MANIFEST_DDL, VERSION_COLUMN, Entry, Landing
 from contactlake.pruning import Around
+from contactlake.repeats import repeated
 from contactlake.store import Lake
 from contactlake.tables.declaration import Table
 from contactlake.tables.events import SYMBEE_INTERACTION, SYMBEE_TRANSCRIPT
@@ -214,7 +215,7 @@ def _adopt(lake: Lake, landed: Landed, record_type: RecordType) -> Change:
         "*", F.col("_metadata.file_name").alias("file"), F.col("_metadata.row_index").alias("row")
     )
     if not lake.is_little:  # most keys come once, which their hashes tell in a fraction of the keys' size
-        several = brought(repeated(laid, *table.key).localCheckpoint())
+        several = brought(repeated(laid, hash_of(*table.key)).localCheckpoint())
         laid = laid.withColumn("hash", hash_of(*table.key)).join(several, ["hash"], "left_semi")
     placed = laid.withColumn("place", F.row_number().over(_newest_first(record_type)))
     losers = placed.where("place > 1").groupBy("file").agg(F.collect_list("row").alias("losers"))

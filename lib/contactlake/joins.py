@@ -42,9 +42,3 @@ def with_mark(rows: DataFrame, mark: str, value: Column, keys: DataFrame) -> Dat
 def hash_of(*columns: str) -> Column:
     """Stands for the values of `columns` together, in a fraction of their size; others may share it."""
     return F.xxhash64(*columns)
-
-
-def repeated(rows: DataFrame, *columns: str) -> DataFrame:
-    """The `hash_of` (hash) of those values of `columns` that may stand in several of `rows`."""
-    hashed = rows.groupBy(hash_of(*columns).alias("hash")).agg(F.count(F.lit(1)).alias("times"))
-    return hashed.where("times > 1").select("hash")

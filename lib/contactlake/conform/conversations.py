@@ -9,7 +9,8 @@ from pyspark.sql import functions as F  # noqa: N812
 from contactlake.conform.contacts import amazon_visit_outcome, contact_conversation, contact_ended_at
 from contactlake.conform.dates import business_date
 from contactlake.conform.symbee import is_handled, symbee_visit_outcome
-from contactlake.joins import brought, hash_of, repeated
+from contactlake.joins import brought, hash_of
+from contactlake.repeats import repeated
 from contactlake.tables.conformed import CONVERSATION
 
 _MOST_STEPS = 50
@@ -178,7 +179,8 @@ def conversations(
 def _of_several_members(parts: DataFrame, contacts: DataFrame) -> DataFrame:
     """The hashes of the conversations that may have more members than one."""
     children = contacts.where("previous_contact_id is not null").select(contact_conversation().alias("conversation_id"))
-    hashes = repeated(parts, "conversation_id").unionByName(children.select(hash_of("conversation_id").alias("hash")))
+    member_of = hash_of("conversation_id")
+    hashes = repeated(parts, member_of).unionByName(children.select(member_of.alias("hash")))
     return brought(hashes.distinct().localCheckpoint())
 
 
