@@ -11,6 +11,6 @@ def digest(names: Iterable[str]) -> Column:
 
     Spark's own hash passes nulls over, so that (null, 5) and (5, null) would be one.
     """
-    columns = [F.col(f"`{name}`") for name in names]
-    nulls = F.concat(*(F.when(column.isNull(), "1").otherwise("0") for column in columns))
-    return F.xxhash64(nulls, *columns)
+    columns = [f"`{name}`" for name in names]
+    nulls = ", ".join(f"if({column} is null, '1', '0')" for column in columns)
+    return F.expr(f"xxhash64(concat({nulls}), {', '.join(columns)})")

@@ -42,6 +42,8 @@ _SIGHTED_AT = {
 }
 """Per Symbee table, when its rows name an agent."""
 
+_SYMBEE = "symbee"
+"""The source of what Symbee's feeds tell."""
 _ANY_CLOCK = datetime(2000, 1, 1, tzinfo=UTC)
 """The clock tells whether a session is open, which its dates do not depend on."""
 
@@ -240,7 +242,7 @@ def _session_dates(lake: Lake, changed: Changes, timezone: str) -> list[DataFram
     will_be = sessions.select(*SESSION, F.struct("started_at", "ended_at", "ended_by").alias("will_be"))
     was = (
         lake.read(AGENT_SESSION, around=Around(("ended_at",), onwards))
-        .where("source = 'symbee'")
+        .where(F.col("source") == _SYMBEE)
         .select(*SESSION, F.struct("started_at", "ended_at", "ended_by").alias("was"))
     )
     compared = (
@@ -321,7 +323,7 @@ def _agent_dates(lake: Lake, changes: Sequence[Change], timezone: str) -> list[D
         for change in changes
         if change.updated and change.record_type.table in _SIGHTED_AT
     )
-    known = lake.read(AGENT).where("source = 'symbee'").alias("known")
+    known = lake.read(AGENT).where(F.col("source") == _SYMBEE).alias("known")
     fresh = _first_and_last(seen).alias("fresh")
     earlier = fresh.join(known, _is_same_agent("fresh", "known"), "left").where(
         "known.agent is null or fresh.first_seen_at < known.first_seen_at"
@@ -347,7 +349,7 @@ def update_agents(lake: Lake, changes: Sequence[Change], seen: DataFrame | None)
     )
     if seen is None:
         return
-    known = lake.read_pinned(AGENT).where("source = 'symbee'")
+    known = lake.read_pinned(AGENT).where(F.col("source") == _SYMBEE)
     spans = _first_and_last(seen.unionByName(_ends(known)))
     if taken_back is not None:
         at_an_end = _ends(known).join(
@@ -361,16 +363,11 @@ def update_agents(lake: Lake, changes: Sequence[Change], seen: DataFrame | None)
         assert told_anew is not None  # noqa: S101 - the tables are a constant
         spans = spans.join(named, ["environment", "agent"], "left_anti").unionByName(_first_and_last(told_anew))
     # As many rows as a centre has agents: they are put in place whole, which also drops who is named no more.
-    columns = ("environment", "agent", "first_seen_at", "last_seen_at", "agent_hierarchy")
-    told = spans.select(*columns).persist()
-    try:
-        old = known.select(*columns)
-        if not (told.exceptAll(old).isEmpty() and old.exceptAll(told).isEmpty()):
-            others = lake.read_pinned(AGENT).where("source <> 'symbee'")
-            rows = told.withColumn("source", F.lit("symbee")).unionByName(others)
-            lake.overwrite(AGENT, rows, rows.count())
-    finally:
-        told.unpersist()
+    told = spans.withColumn("source", F.lit(_SYMBEE)).select(*AGENT.column_names).toArrow().to_pylist()
+    stored = lake.read_rows(AGENT, AGENT.column_names).to_pylist()
+    old = [row for row in stored if row["source"] == _SYMBEE]
+    if {tuple(row.values()) for row in told} != {tuple(row.values()) for row in old}:
+        lake.overwrite_rows(AGENT, [*told, *(row for row in stored if row["source"] != _SYMBEE)])
 
 
 def _ends(known: DataFrame) -> DataFrame:

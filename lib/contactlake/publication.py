@@ -32,7 +32,7 @@ from contactlake.quality import figures
 from contactlake.quality.audit import Audited, audit
 from contactlake.quality.gate import Limit, Result, judge
 from contactlake.quality.rules import KEY_RULE, balance_name, expectation_name, row_rules
-from contactlake.store import Lake
+from contactlake.store import Lake, Replacement
 from contactlake.tables.conformed import (
     AGENT,
     AGENT_STATE,
@@ -305,6 +305,16 @@ def write_results(lake: Lake, results: Sequence[Result], rules: GateRules, run_i
     lake.append_rows(QUALITY_RESULT, rows)
 
 
-def publish(lake: Lake, found: Candidates, dates: Sequence[date]) -> None:
-    """Puts the gold rows of `dates` in place."""
-    concurrently(partial(lake.replace_dates, table, rows, dates) for table, rows in found.gold.items())
+def lay_gold(lake: Lake, found: Candidates) -> list[Replacement]:
+    """Lays the gold rows down, for nobody to see before they are published."""
+    return concurrently(partial(lake.lay_dates, table, rows, found.dates) for table, rows in found.gold.items())
+
+
+def publish(lake: Lake, laid: Sequence[Replacement]) -> None:
+    """Puts the gold rows in place."""
+    concurrently(partial(lake.put, replacement) for replacement in laid)
+
+
+def discard(lake: Lake, laid: Sequence[Replacement]) -> None:
+    """Removes the gold rows that the gate refused."""
+    concurrently(partial(lake.discard, replacement) for replacement in laid)

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -41,11 +42,14 @@ from contactlake.publication import (
     audited_and_limits,
     candidates,
     check_accepted,
+    discard,
     judge_and_report,
+    lay_gold,
     publish,
     write_results,
 )
-from contactlake.quality.gate import Result, failed, fetch, judge
+from contactlake.quality.audit import Audited
+from contactlake.quality.gate import Limit, Result, failed, fetch, judge
 from contactlake.reconciliation import ReconciliationRules
 from contactlake.request import Request
 from contactlake.session import for_little
@@ -329,6 +333,22 @@ class Run:
                 )
                 found = candidates(self._lake, evidence, told, dates, rules, options)
             audited, figures = audited_and_limits(self._lake, found, rules)
+        with ThreadPoolExecutor(1, thread_name_prefix="contactlake") as pool:  # judging keeps one core busy at most
+            laying = pool.submit(lay_gold, self._lake, found) if found is not None else None
+            is_refused = self._is_refused(audited, figures, rules)
+            if laying is None:
+                return
+            if is_refused:
+                discard(self._lake, laying.result())
+                return
+            with self._step("publish"):
+                publish(self._lake, laying.result())
+                settled = self._settled(dates)
+                still_open = open_dates(self._lake, settled, self._configuration.lake.timezone)
+                pending.settle_pending(self._lake, settled, still_open, self._record.run_id)
+
+    def _is_refused(self, audited: Sequence[Audited], figures: Sequence[Limit], rules: GateRules) -> bool:
+        """Whether the gate is failed by what nobody has accepted."""
         with self._step("judge"):
             results = judge_and_report(audited, figures, self._docs(), self._tenure.lease.check_time)
             write_results(self._lake, results, rules, self._record.run_id)
@@ -337,13 +357,7 @@ class Run:
         if refused:
             self._summary.verdict = "failed"
             self._summary.failed_expectations = list(refused)
-            return
-        if found is not None:
-            with self._step("publish"):
-                publish(self._lake, found, dates)
-                settled = self._settled(dates)
-                still_open = open_dates(self._lake, settled, self._configuration.lake.timezone)
-                pending.settle_pending(self._lake, settled, still_open, self._record.run_id)
+        return bool(refused)
 
     def _settled(self, dates: Sequence[date]) -> list[date]:
         """Those of `dates` that are measured for good: a job of its own may have measured what is not reconciled."""

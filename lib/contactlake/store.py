@@ -9,8 +9,9 @@ import re
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import partial, reduce
+from functools import cache, partial, reduce
 from itertools import count
 from typing import Any
 
@@ -63,6 +64,17 @@ _MOST_SMALL_FILES = 24
 """Where a table has more small files than this, they are made one when rows are added: it would have a file of each run
 otherwise."""
 _GLOB = re.compile(r"[*?{}\[\]\\]")
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """Files that are to take the place of others: what a table will have of `dates`."""
+
+    table: Table
+    dates: Sequence[date] = ()
+    added: Sequence[DataFile] = ()
+    """They are laid down, and no commit names them yet."""
+    removed: Sequence[NamedFile] = ()
 
 
 class Lake:
@@ -243,8 +255,8 @@ class Lake:
 
     def _no_rows(self, table: Table) -> DataFrame:
         """An empty frame that Spark sees to be empty when it plans: whatever is joined with it costs nothing."""
-        nothing = (F.lit(None).cast(column.type).alias(column.name) for column in table.columns)
-        return self.spark.range(1).where("false").select(*nothing)
+        nothing = ", ".join(f"cast(null as {column.type}) as `{column.name}`" for column in table.columns)
+        return self.spark.sql(f"select {nothing} where false")
 
     def _of_files(self, table: Table, log: DeltaLog, files: Sequence[NamedFile], version: int | None) -> DataFrame:
         """The rows of `files`, or, where Delta's own reader serves better, all rows of `version`."""
@@ -255,7 +267,7 @@ class Lake:
         most = _FEW_FILES if path.startswith("s3://") else _FEW_LOCAL_FILES
         if log.is_plain and is_simple and len(files) <= most and not _GLOB.search(path):
             reader = self.spark.read.schema(table.schema_ddl).option("basePath", path)
-            return reader.parquet(*(f"{path}/{file.path}" for file in files)).select(*table.column_names)
+            return _shaped(table, reader.parquet(*(f"{path}/{file.path}" for file in files)))
         reader = self.spark.read.format("delta")
         if version is not None:
             reader = reader.option("versionAsOf", version)
@@ -269,7 +281,7 @@ class Lake:
         lacking = {
             column.name: F.lit(None).cast(column.type) for column in table.columns if column.name not in rows.columns
         }
-        return rows.withColumns(lacking).select(*table.column_names)
+        return _shaped(table, rows.withColumns(lacking))
 
     def read_laid(self, table: Table, files: Sequence[DataFile]) -> DataFrame:
         """The rows of `files` of a table, which no commit need name."""
@@ -331,7 +343,7 @@ class Lake:
         named = {
             file.path.rpartition("/")[2]: file for file in log.files() if around is None or around.may_lie_in(file)
         }
-        rows = rows.select(*table.column_names)
+        rows = _shaped(table, rows)
         keys = rows.select(*(F.col(name).alias(f"changed_{name}") for name in table.key))
         is_changed = reduce(
             lambda left, right: left & right,
@@ -357,21 +369,36 @@ class Lake:
         `rows` of other dates are left aside. Dates whose rows are equal already are not written, so a run that changes
         nothing leaves the table's version as it was.
         """
+        replacement = self.lay_dates(table, rows, dates)
+        self.put(replacement)
+        return list(replacement.dates)
+
+    def put(self, replacement: "Replacement") -> None:
+        """Puts in place what was laid down."""
+        table = replacement.table
+        self._commit(table, self._writable(table), replacement.added, replacement.removed)
+
+    def discard(self, replacement: "Replacement") -> None:
+        """Removes what was laid down and will not be put in place."""
+        self.store.delete(f"{replacement.table.path}/{file.path}" for file in replacement.added)
+
+    def lay_dates(self, table: Table, rows: DataFrame, dates: Sequence[date]) -> "Replacement":
+        """As `replace_dates`, but for the commit, before which nobody sees it."""
         if not dates:
-            return []
+            return Replacement(table)
         log = self._writable(table)
         day = self._day(table)
         old = self._files_of(table, log.files(), dates)
-        rows = rows.select(*table.column_names).where(is_one_of(day, dates))
+        rows = _shaped(table, rows).where(is_one_of(day, dates))
         if not old:
             added = self._lay_down(table, rows, days=len(dates))
-            self._commit(table, log, added, [])
-            return sorted({date.fromisoformat(file.business_date) for file in added if file.business_date})
+            days = sorted({date.fromisoformat(file.business_date) for file in added if file.business_date})
+            return Replacement(table, days, added)
         rows = computed(rows)  # looked at, then written
         before, after = fingerprints(table, day, self._of_files(table, log, old, log.version), rows, dates)
         changed = sorted(day for day in dates if before.get(day) != after.get(day))
         if not changed:
-            return []
+            return Replacement(table)
         old = self._files_of(table, old, changed)
         number = sum(after[day][0] for day in changed if day in after)
         rows = rows.where(is_one_of(day, changed))
@@ -379,8 +406,7 @@ class Lake:
         if not table.partition_by and (kept or any(file.rows is None for file in old)):
             others = self._of_files(table, log, old, log.version).where(~is_one_of(day, changed) | day.isNull())
             rows, number = rows.unionByName(others), number + kept
-        self._commit(table, log, self._lay_down(table, rows, number), old)
-        return changed
+        return Replacement(table, changed, self._lay_down(table, rows, number), old)
 
     def _day(self, table: Table) -> Column:
         """A row's business date."""
@@ -554,7 +580,7 @@ class Lake:
     ) -> list[DataFile]:
         """Writes `rows` as files that no commit names yet: `number` says how many, `days` of how many dates."""
         writer = self.writer(table)
-        rows = rows.select(*table.column_names)
+        rows = _shaped(table, rows)
         if self.is_little or (number is not None and number <= _FEW_ROWS):
             return writer.write([rows.toArrow()])
         if writer.dated_by is not None and days is not None and days <= _FEW_DATES:
@@ -653,6 +679,12 @@ def _marker() -> bytes:
     return json.dumps({"schema_version": SCHEMA_VERSION}).encode()
 
 
+def _shaped(table: Table, rows: DataFrame) -> DataFrame:
+    """The table's columns of `rows`. To name each takes calls to the JVM: rows that have just them are left alone."""
+    return rows if tuple(rows.columns) == table.column_names else rows.select(*table.column_names)
+
+
+@cache
 def _delta_fields(table: Table) -> list[dict[str, Any]]:
     """The table's columns as Delta's log describes them."""
     fields: list[dict[str, Any]] = json.loads(StructType.fromDDL(table.schema_ddl).json())["fields"]

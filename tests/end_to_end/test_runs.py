@@ -292,6 +292,10 @@ def test_a_run_that_failed_is_undone_by_the_next(centre: Centre, monkeypatch: py
     assert sum(row["inserted"] + row["updated"] for row in counts) == 4
 
 
+def gold_files(centre: Centre) -> set[Path]:
+    return set((centre.root / "lake" / "gold").rglob("*.parquet"))
+
+
 def test_the_gate_keeps_gold_as_it_was_until_somebody_accepts(centre: Centre) -> None:
     def task(number: int, **changes: Any) -> dict[str, Any]:
         return interaction(
@@ -300,14 +304,14 @@ def test_the_gate_keeps_gold_as_it_was_until_somebody_accepts(centre: Centre) ->
 
     centre.arrives(interaction_object(HOUR, *(task(number) for number in range(50))))
     assert centre.run().verdict == "passed"
-    gold = centre.reader().versions("gold")
+    gold, files = centre.reader().versions("gold"), gold_files(centre)
     bad = [task(number, CompletedTimestamp="") for number in range(10)]
     centre.arrives(interaction_object("2025/03/05/10", *(task(number) for number in range(50, 150)), *bad, name="b"))
     summary = centre.run()
     expectation = "ingest_count.quarantined_share_symbee"
     assert (summary.verdict, summary.failed_expectations) == ("failed", [expectation])
     assert summary.quarantined == 10
-    assert centre.reader().versions("gold") == gold
+    assert (centre.reader().versions("gold"), gold_files(centre)) == (gold, files)
     assert len(centre.rows(INTERACTION)) == 150
     assert centre.pending() == [date(2025, 3, 4)]
     assert [row["status"] for row in centre.rows(RUN, ["run_id", "status"])] == ["SUCCEEDED", "GATE_FAILED"]

@@ -621,6 +621,23 @@ def test_dates_of_a_partitioned_table_are_replaced(lake: Lake, few_rows: str) ->
     assert listed(lake.read(EVERYTHING, dates=days[:1])) == in_order(new[:1])
 
 
+def test_what_is_laid_down_is_seen_once_it_is_put_in_place(lake: Lake, root: DirectoryStore, few_rows: str) -> None:
+    def files() -> set[str]:
+        return {found.key for found in root.list(f"{EVERYTHING.path}/") if found.key.endswith(".parquet")}
+
+    old, new = [row("a", DAY)], [row("a", DAY, 1), row("b", DAY)]
+    lake.replace_dates(EVERYTHING, frame(lake, EVERYTHING, old), [DAY])
+    before, version = files(), lake.version(EVERYTHING)
+    laid = lake.lay_dates(EVERYTHING, frame(lake, EVERYTHING, new), [DAY])
+    assert laid.dates == [DAY]
+    assert files() > before
+    assert (lake.version(EVERYTHING), listed(by_delta(lake, EVERYTHING))) == (version, in_order(old))
+    lake.discard(laid)
+    assert files() == before
+    lake.put(lake.lay_dates(EVERYTHING, frame(lake, EVERYTHING, new), [DAY]))
+    assert listed(by_delta(lake, EVERYTHING)) == in_order(new)
+
+
 def local(day: date, hour: int, minute: int = 0, second: int = 0, zone: str = ZONE) -> datetime:
     return datetime(day.year, day.month, day.day, hour, minute, second, tzinfo=ZoneInfo(zone)).astimezone(UTC)
 

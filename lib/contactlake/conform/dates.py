@@ -25,9 +25,9 @@ def business_date(instant: str, timezone: str) -> Column:
 
     The calendar begins with the year 1 and ends with 9999: a zone's offset leads nowhere beyond.
     """
-    day = F.to_date(F.from_utc_timestamp(F.col(instant), timezone))
-    first, last = F.expr("date'0001-01-01'"), F.expr("date'9999-12-31'")
-    return F.when(day < first, first).when(day > last, last).otherwise(day)
+    day = f"to_date(from_utc_timestamp(`{instant}`, '{timezone}'))"
+    first, last = "date'0001-01-01'", "date'9999-12-31'"
+    return F.expr(f"case when {day} < {first} then {first} when {day} > {last} then {last} else {day} end")
 
 
 def is_one_of(day: Column, dates: Iterable[date]) -> Column:

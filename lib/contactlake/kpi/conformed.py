@@ -53,12 +53,12 @@ class Kpi:
 
 def dimension(name: str) -> Column:
     """A dimension under its own name; `(none)` where it is absent."""
-    return F.coalesce(F.col(name), F.lit(ABSENT)).alias(name)
+    return F.expr(f"coalesce(`{name}`, '{ABSENT}')").alias(name)
 
 
 def total(name: str) -> Column:
     """A sum in which null is 0, as a bigint."""
-    return F.coalesce(F.sum(name), F.lit(0)).cast("bigint")
+    return F.expr(f"cast(coalesce(sum(`{name}`), 0) as bigint)")
 
 
 def totals(table: Table, rows: DataFrame) -> list[Column]:
