@@ -3,8 +3,8 @@
 To count rows, Spark moves each of them on its own. Here hashes travel by the thousand, sorted: a fraction of the work.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from contactlake.workers import spare_jars
 
 _RANGES = 256
 """Hashes of a range are compared with each other: of a billion, some 30 MB at a time."""
+_LEAST_OF_RANGES = np.arange(1 - _RANGES // 2, _RANGES // 2, dtype=np.int64) * (2**64 // _RANGES)
 _PACKED_AT_ONCE = 1 << 20
 _PACKED = pa.schema([pa.field("range", pa.int32()), pa.field("hashes", pa.binary())])
 _HASH = pa.schema([pa.field("hash", pa.int64())])
@@ -43,8 +44,7 @@ def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 def _packed(hashes: list[_Hashes]) -> pa.RecordBatch:
     values = np.sort(np.concatenate([np.empty(0, np.int64), *hashes]))
-    least = np.iinfo(np.int64).min + np.arange(1, _RANGES, dtype=np.int64) * (2**64 // _RANGES)
-    parts = np.split(values, np.searchsorted(values, least))
+    parts = np.split(values, np.searchsorted(values, _LEAST_OF_RANGES))
     rows = [{"range": number, "hashes": part.tobytes()} for number, part in enumerate(parts) if len(part)]
     return pa.RecordBatch.from_pylist(rows, _PACKED)
 
@@ -52,15 +52,9 @@ def _packed(hashes: list[_Hashes]) -> pa.RecordBatch:
 def find_repeated(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """The hashes that come more than once in `batches` of packed hashes, in the order of their ranges."""
     spare_jars()
-    last, waiting = -1, defaultdict[int, list[_Hashes]](list)
-    for batch in batches:
-        for number, packed in zip(batch.column(0).to_pylist(), batch.column(1), strict=True):
-            if number != last and waiting:
-                yield _repeated_of(waiting.pop(last))
-            last = number
-            waiting[number].append(np.frombuffer(packed.as_buffer(), np.int64))
-    for hashes in waiting.values():
-        yield _repeated_of(hashes)
+    packed = (row for batch in batches for row in zip(*batch.columns, strict=True))
+    for _, of_a_range in groupby(packed, key=lambda row: row[0].as_py()):
+        yield _repeated_of([np.frombuffer(hashes.as_buffer(), np.int64) for _, hashes in of_a_range])
 
 
 def _repeated_of(hashes: list[_Hashes]) -> pa.RecordBatch:

@@ -373,16 +373,16 @@ class Lake:
         self.put(replacement)
         return list(replacement.dates)
 
-    def put(self, replacement: "Replacement") -> None:
+    def put(self, replacement: Replacement) -> None:
         """Puts in place what was laid down."""
         table = replacement.table
         self._commit(table, self._writable(table), replacement.added, replacement.removed)
 
-    def discard(self, replacement: "Replacement") -> None:
+    def discard(self, replacement: Replacement) -> None:
         """Removes what was laid down and will not be put in place."""
         self.store.delete(f"{replacement.table.path}/{file.path}" for file in replacement.added)
 
-    def lay_dates(self, table: Table, rows: DataFrame, dates: Sequence[date]) -> "Replacement":
+    def lay_dates(self, table: Table, rows: DataFrame, dates: Sequence[date]) -> Replacement:
         """As `replace_dates`, but for the commit, before which nobody sees it."""
         if not dates:
             return Replacement(table)
