@@ -27,7 +27,9 @@ _GREATEST_ROW_GROUP, _LEAST_ROW_GROUP = 16 << 20, 2 << 20
 _WAITING_BYTES = 32 << 20
 """Arrow memory of the rows that wait for a row group, in all files of a writer together, unless there are many."""
 _FILE_BYTES = 128 << 20
-"""Arrow memory of the rows of one file, and the most that a writer holds of all its files together."""
+"""Arrow memory of the rows of one file."""
+_HELD_BYTES = 64 << 20
+"""The most that a writer holds of all its files together: rows that wait, and finished row groups."""
 _GATHERED_ROWS = 20_000
 _NO_DATE = "__HIVE_DEFAULT_PARTITION__"
 _STATISTIC_LENGTH = 32
@@ -102,7 +104,7 @@ class DataWriter:
                     filling[day].flush()
                 if filling[day].bytes >= _FILE_BYTES:
                     files.append(filling.pop(day).close())
-                while sum(file.held for file in filling.values()) >= _FILE_BYTES:
+                while sum(file.held for file in filling.values()) >= _HELD_BYTES:
                     largest = max(filling, key=lambda day: filling[day].held)
                     files.append(filling.pop(largest).close())
         return files + [file.close() for file in filling.values()]

@@ -16,7 +16,7 @@ from contactlake.workers import spare_jars
 _RANGES = 256
 """Hashes of a range are compared with each other: of a billion, some 30 MB at a time."""
 _LEAST_OF_RANGES = np.arange(1 - _RANGES // 2, _RANGES // 2, dtype=np.int64) * (2**64 // _RANGES)
-_PACKED_AT_ONCE = 1 << 20
+_PACKED_AT_ONCE = 1 << 18
 _PACKED = pa.schema([pa.field("range", pa.int32()), pa.field("hashes", pa.binary())])
 _HASH = pa.schema([pa.field("hash", pa.int64())])
 

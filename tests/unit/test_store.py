@@ -302,6 +302,7 @@ def test_a_writer_rolls_files_and_holds_little(root: DirectoryStore, monkeypatch
     monkeypatch.setattr(data_files, "_GREATEST_ROW_GROUP", 4_000)
     monkeypatch.setattr(data_files, "_LEAST_ROW_GROUP", 4_000)
     monkeypatch.setattr(data_files, "_FILE_BYTES", 20_000)
+    monkeypatch.setattr(data_files, "_HELD_BYTES", 20_000)
     writer = DataWriter.of(DATED, root, ZONE)
     start = datetime(2025, 3, 4, 12, tzinfo=UTC)
     tables = [
