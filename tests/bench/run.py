@@ -143,6 +143,11 @@ def median(parts: Sequence[Part]) -> Part:
     )
 
 
+def quotient(parts: Sequence[Part], others: Sequence[Part]) -> float:
+    """The median of what each of `parts` took to what the one made next to it took: spells may end between rounds."""
+    return statistics.median(part.seconds / other.seconds for part, other in zip(parts, others, strict=True))
+
+
 class Bench:
     """The archives, lakes and configurations below one folder."""
 
@@ -174,6 +179,14 @@ class Bench:
         shutil.rmtree(self.lake(name), ignore_errors=True)
         return self.daily(title, name, as_of, **environment)
 
+    def in_turn(self, *runs: Callable[[], Part]) -> list[list[Part]]:
+        """The parts of each of `runs`, made in turn, so that the machine's slow spells fall on all; keeps medians."""
+        rounds = [[run() for run in runs] for _ in range(self.runs)]
+        parts = [list(of_one) for of_one in zip(*rounds, strict=True)]
+        for of_one in parts:
+            self.kept(median(of_one))
+        return parts
+
     def repeated(self, run: Callable[[], Part]) -> Part:
         return self.kept(median([run() for _ in range(self.runs)]))
 
@@ -202,17 +215,20 @@ def _main_line(bench: Bench, gigabytes: float) -> str:
 def bulk(bench: Bench, gigabytes: float) -> None:
     """a, g and h: a first load of interactions and contacts, beside the rival's; and a tenth of it."""
     name, tenth = _main_line(bench, gigabytes), _main_line(bench, gigabytes / 10)
-    ours, rivals = [], []
-    for _ in range(bench.runs):  # in turn, so that a slow spell of the machine falls on both
-        ours.append(bench.first_load(f"first load of {gigabytes:g} GB", name, _WEEK_IS_OVER))
+
+    def rival() -> Part:
         lake = bench.folder / "rival-lake"
         shutil.rmtree(lake, ignore_errors=True)
         arguments = [str(bench.folder / name), str(lake), "--as-of", f"{_WEEK_IS_OVER.isoformat()}T06:00:00Z"]
-        rivals.append(measure(f"DuckDB script, {gigabytes:g} GB", [PYTHON, RIVAL, *arguments]))
-    our, rival = bench.kept(median(ours)), bench.kept(median(rivals))
+        return measure(f"DuckDB script, {gigabytes:g} GB", [PYTHON, RIVAL, *arguments])
+
+    ours, rivals = bench.in_turn(
+        lambda: bench.first_load(f"first load of {gigabytes:g} GB", name, _WEEK_IS_OVER), rival
+    )
+    our = median(ours)
     small = bench.repeated(lambda: bench.first_load(f"first load of {gigabytes / 10:g} GB", tenth, _WEEK_IS_OVER))
     bench.ratios += [
-        Ratio("a", f"first load of {gigabytes:g} GB / DuckDB script", our.seconds / rival.seconds, 1.0),
+        Ratio("a", f"first load of {gigabytes:g} GB / DuckDB script", quotient(ours, rivals), 1.0),
         Ratio("g", "peak memory of it / of a tenth", our.peak_megabytes / small.peak_megabytes, 1.2),
         Ratio("h", "the gate's judging / that run", our.steps["judge"] / our.seconds, 0.1),
     ]
@@ -246,19 +262,14 @@ def _grown(bench: Bench, name: str) -> Path:
 
 def growth(bench: Bench) -> None:
     """c: one more day on a lake of a year, beside one on a lake of a month."""
-    found = {}
-    for name in _AGES:
-        before = _grown(bench, name)
 
-        def increment(name: str = name, before: Path = before) -> Part:
-            shutil.rmtree(bench.lake(name), ignore_errors=True)
-            shutil.copytree(before, bench.lake(name))
-            return bench.daily(f"a day onto a {name}", name, _LAST_DAY + timedelta(days=1))
+    def increment(name: str, before: Path) -> Part:
+        shutil.rmtree(bench.lake(name), ignore_errors=True)
+        shutil.copytree(before, bench.lake(name))
+        return bench.daily(f"a day onto a {name}", name, _LAST_DAY + timedelta(days=1))
 
-        found[name] = bench.repeated(increment)
-    bench.ratios.append(
-        Ratio("c", "a day onto a year / onto a month", found["year"].seconds / found["month"].seconds, 1.1)
-    )
+    month, year = bench.in_turn(*(partial(increment, name, _grown(bench, name)) for name in ("month", "year")))
+    bench.ratios.append(Ratio("c", "a day onto a year / onto a month", quotient(year, month), 1.1))
 
 
 def _asked(request: str) -> str:
@@ -311,16 +322,16 @@ def fixed_costs(bench: Bench) -> None:
         shutil.copytree(before, bench.lake("day"))
         return bench.daily("a few agents' day", "day", second)
 
-    more = bench.repeated(increment)
     settled = second + timedelta(days=10)  # when no counterpart is awaited any more, and no session is open
-    bench.kept(bench.daily("the same, settled", "day", settled))
-    nothing = bench.repeated(lambda: bench.daily("nothing new", "day", settled))
-    bare = bench.repeated(
-        lambda: measure("bare session, one table read", [PYTHON, "-c", BARE, str(bench.folder / "day.toml")])
+    more, _, nothing, bare = bench.in_turn(
+        increment,
+        lambda: bench.daily("the same, settled", "day", settled),
+        lambda: bench.daily("nothing new", "day", settled),
+        lambda: measure("bare session, one table read", [PYTHON, "-c", BARE, str(bench.folder / "day.toml")]),
     )
     bench.ratios += [
-        Ratio("d", "nothing new / bare session", nothing.seconds / bare.seconds, 3.0),
-        Ratio("e", "a few agents' day / bare session", more.seconds / bare.seconds, 6.0),
+        Ratio("d", "nothing new / bare session", quotient(nothing, bare), 3.0),
+        Ratio("e", "a few agents' day / bare session", quotient(more, bare), 6.0),
     ]
 
 
