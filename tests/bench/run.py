@@ -188,7 +188,8 @@ class Bench:
         return parts
 
     def repeated(self, run: Callable[[], Part]) -> Part:
-        return self.kept(median([run() for _ in range(self.runs)]))
+        (parts,) = self.in_turn(run)
+        return median(parts)
 
     def kept(self, part: Part) -> Part:
         self.parts.append(part)

@@ -21,8 +21,8 @@ BIGINTS = st.integers(-(2**63), 2**63 - 1)
 DAY, NEXT_DAY = date(2025, 3, 3), date(2025, 3, 4)
 
 
-def told(spark: SparkSession, values: list[int], tasks: int = 3) -> list[int]:
-    rows = spark.createDataFrame([(value,) for value in values], "value bigint").repartition(tasks)
+def told(spark: SparkSession, values: list[int]) -> list[int]:
+    rows = spark.createDataFrame([(value,) for value in values], "value bigint").repartition(3)
     return sorted(row["hash"] for row in repeated(rows, F.col("value")).collect())
 
 
