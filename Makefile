@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 CLASSES := $(VENV)/.classes
+JARS := $(VENV)/.jars
 ARGS ?=
 
 DEMO_START := 2025-03-04
@@ -44,6 +45,14 @@ $(CLASSES): $(INSTALLED) | java
 	$(BIN)/python -m contactlake.class_sharing
 	@touch $@
 
+# Whoever starts Spark first fetches its jars, and two who do so at once spoil each other's: tests start together.
+$(JARS): conf/s3/spark-defaults.conf conf/ivysettings.xml $(INSTALLED) | java
+	@echo "Jars for lakes on S3 are fetched, once:"
+	SPARK_CONF_DIR=conf/s3 PYSPARK_PYTHON=$(BIN)/python $(BIN)/spark-submit \
+	  --conf spark.jars.ivySettings=conf/ivysettings.xml jobs/daily.py --help >/dev/null 2>$(VENV)/jars.log || { \
+	  cat $(VENV)/jars.log >&2; exit 1; }
+	@touch $@
+
 java:
 	@java="$${JAVA_HOME:+$$JAVA_HOME/bin/}java"; \
 	version=$$("$$java" -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -n 1); \
@@ -70,7 +79,7 @@ demo: java $(INSTALLED) ## Invent two days at a contact centre, run the daily jo
 	@echo "    $(BIN)/contactlake daily --config $(DEMO_CONFIG) --as-of $(DEMO_AS_OF)"
 	@echo "- Read README.md and docs/: your own archive, the tables, the KPIs."
 
-test: java $(CLASSES) ## Run the tests; ARGS=tests/unit runs some of them.
+test: java $(CLASSES) $(JARS) ## Run the tests; ARGS=tests/unit runs some of them.
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 check: $(INSTALLED) ## Check format, style, types, layers, and that generated pages and notebooks are current.
