@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cache, cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,6 +32,10 @@ _FILE_BYTES = 128 << 20
 _HELD_BYTES = 64 << 20
 """The most that a writer holds of all its files together: rows that wait, and finished row groups."""
 _GATHERED_ROWS = 20_000
+_LOOKED_AT_ROWS = 2048
+"""So many of a file's rows tell how its columns are best laid down; a file of fewer is small in any case."""
+_WORTHWHILE = 0.85
+"""A column is compressed if that leaves less of it."""
 _NO_DATE = "__HIVE_DEFAULT_PARTITION__"
 _STATISTIC_LENGTH = 32
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - arithmetic alone; a statistic's Z is written by hand
@@ -241,6 +246,40 @@ def _row_group_bytes(files: int) -> int:
     return max(_LEAST_ROW_GROUP, min(_GREATEST_ROW_GROUP, _WAITING_BYTES // files))
 
 
+def _encodings(rows: pa.Table) -> dict[str, Any]:
+    """How Parquet had best lay down what is like `rows`, as arguments of its writer.
+
+    A dictionary makes ids and instants larger, and slower to write and to read; Snappy finds next to nothing in ids.
+    What lies in lists and maps always has a dictionary.
+    """
+    looked_at = rows.slice(0, _LOOKED_AT_ROWS)
+    if looked_at.num_rows < _LOOKED_AT_ROWS:
+        return {"compression": "snappy"}
+    repetitive = list(_leaves(rows.schema))
+    for name, values in zip(looked_at.column_names, looked_at.columns, strict=True):
+        if not pa.types.is_nested(values.type):
+            there = len(values) - values.null_count
+            if 2 * pc.count_distinct(values, mode="only_valid").as_py() > there:
+                repetitive.remove(name)
+    sink = pa.BufferOutputStream()
+    pq.write_table(looked_at, sink, compression="snappy", use_dictionary=repetitive, write_statistics=False)
+    group = pq.read_metadata(pa.BufferReader(sink.getvalue())).row_group(0)
+    sizes = {
+        column.path_in_schema: (column.total_compressed_size, column.total_uncompressed_size)
+        for column in map(group.column, range(group.num_columns))
+    }
+    codecs = {leaf: "none" if small > _WORTHWHILE * large else "snappy" for leaf, (small, large) in sizes.items()}
+    return {"use_dictionary": repetitive, "compression": codecs}
+
+
+@cache
+def _leaves(schema: pa.Schema) -> tuple[str, ...]:
+    sink = pa.BufferOutputStream()
+    pq.write_table(schema.empty_table(), sink)
+    leaves = pq.ParquetFile(sink.getvalue()).schema
+    return tuple(leaves.column(number).path for number in range(len(leaves)))
+
+
 class _Filling:
     """A file that is being filled: rows wait for a row group, finished groups lie compressed in memory."""
 
@@ -251,13 +290,6 @@ class _Filling:
             schema = schema.remove(schema.get_field_index(BUSINESS_DATE))
         self._schema = schema
         self._sink = pa.BufferOutputStream()
-        self._parquet = pq.ParquetWriter(
-            self._sink,
-            schema,
-            compression="snappy",
-            store_schema=False,
-            write_statistics=list(writer.statistics) or False,
-        )
         self._waiting: list[pa.Table] = []
         self.waiting = 0
         """Arrow memory of its rows that wait for a row group."""
@@ -265,6 +297,17 @@ class _Filling:
         self._statistics = {name: _Statistic() for name in writer.statistics}
         self.bytes = 0
         """Arrow memory of all rows so far."""
+
+    @cached_property
+    def _parquet(self) -> pq.ParquetWriter:
+        """Opened once there are rows: the first ones tell how all are laid down."""
+        return pq.ParquetWriter(
+            self._sink,
+            self._schema,
+            store_schema=False,
+            write_statistics=list(self._writer.statistics) or False,
+            **_encodings(pa.concat_tables(self._waiting)),
+        )
 
     @property
     def held(self) -> int:

@@ -1,5 +1,6 @@
 """The lake's tables, read back by Spark's own Delta: rows, statistics, fences, replaced dates."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -296,6 +297,22 @@ def test_files_are_as_declared(lake: Lake, root: DirectoryStore) -> None:
     assert schema.field("at").type == pa.timestamp("us", "UTC")
     leaves = {footer.row_group(0).column(n).path_in_schema: footer.row_group(0).column(n) for n in range(15)}
     assert (leaves["id"].is_stats_set, leaves["secret"].is_stats_set) == (True, False)
+
+
+def test_columns_of_a_larger_file_are_laid_down_by_what_they_hold(lake: Lake, root: DirectoryStore) -> None:
+    ids = [hashlib.sha256(f"{n}".encode()).hexdigest() for n in range(5_000)]
+    rows = [{**ROWS[0], "id": key, "number": n % 7, "secret": "the same " * (n % 3)} for n, key in enumerate(ids)]
+    rows[17] = {**NOTHING, "id": ids[17], "business_date": DAY}
+    lake.append_rows(EVERYTHING, rows)
+    (path,) = [info.key for info in root.list(f"{EVERYTHING.path}/") if info.key.endswith(".parquet")]
+    group = pq.read_metadata(root.root / path).row_group(0)
+    leaves = {leaf.path_in_schema: leaf for leaf in map(group.column, range(group.num_columns))}
+    assert (leaves["id"].compression, leaves["id"].has_dictionary_page) == ("UNCOMPRESSED", False)
+    assert (leaves["secret"].compression, leaves["secret"].has_dictionary_page) == ("SNAPPY", True)
+    assert leaves["number"].has_dictionary_page
+    assert leaves["steps.list.element.step"].has_dictionary_page
+    assert listed(by_delta(lake, EVERYTHING)) == in_order(rows)
+    assert listed(lake.read(EVERYTHING)) == in_order(rows)
 
 
 def test_a_writer_rolls_files_and_holds_little(root: DirectoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
