@@ -9,9 +9,9 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
 from contactlake.business_dates import date_of, spans
-from contactlake.concurrency import concurrently
+from contactlake.concurrency import both, concurrently
 from contactlake.conform.agent_time import AgentTime, agent_states, agent_time, focus_intervals
-from contactlake.conform.conversations import conversations, with_conversations
+from contactlake.conform.conversations import conversations, followed_conversations, with_conversations
 from contactlake.conform.dispositions import dispositions
 from contactlake.conform.interactions import interactions
 from contactlake.conform.messages import messages
@@ -29,7 +29,6 @@ from contactlake.reconciliation import (
     rivals,
     with_partners,
 )
-from contactlake.session import with_settings
 from contactlake.store import Lake
 from contactlake.tables.conformed import (
     AGENT,
@@ -45,12 +44,6 @@ from contactlake.tables.conformed import (
 )
 from contactlake.tables.declaration import BUSINESS_DATE, Table
 
-_OF_SHORT_ROWS = {
-    "spark.sql.execution.arrow.maxRecordsPerBatch": "2000",
-    "spark.sql.execution.arrow.maxBytesPerBatch": f"{(1 << 31) - 1}",
-}
-"""Conformed rows are short. To bound what goes to Python at once by its bytes, which Spark counts anew after each row,
-takes a quarter of the time of bringing it there; to bound it by fewer rows takes next to none."""
 _AWAITING = ("AWAITING_CONTACT", "AWAITING_INTERACTION")
 
 
@@ -73,8 +66,12 @@ class Told:
 def tell(evidence: Evidence, rules: ReconciliationRules) -> Told:
     """What `evidence` tells, computed once: several tables and KPIs are made of each frame."""
     paired = computed(pair(evidence.interactions, evidence.contacts, rules))
-    partners = with_partners(paired, brought(rivals(paired).localCheckpoint()))
-    judged = judge_interactions(with_conversations(interactions_of(partners), evidence.contacts), rules)
+    outdone, followed = both(
+        lambda: brought(rivals(paired).localCheckpoint()),
+        partial(followed_conversations, interactions_of(paired), evidence.contacts),
+    )
+    partners = with_partners(paired, outdone)
+    judged = judge_interactions(with_conversations(interactions_of(partners), followed), rules)
     time = agent_time(evidence.agent_events, evidence.logins, evidence.usage, rules.as_of)
     codes = dispositions(evidence.codes, evidence.interactions, evidence.contacts, rules.timezone)
     said = messages(evidence.interactions, evidence.transcripts, judged)
@@ -110,8 +107,7 @@ def write_conformed(
 ) -> None:
     """Recomputes the conformed tables' rows of `dates`."""
     whole = conformed_rows(evidence, told, lake.read(AGENT), rules, lake.is_little)
-    with with_settings(lake.spark, _OF_SHORT_ROWS):
-        concurrently(partial(lake.replace_dates, table, rows, dates) for table, rows in whole.items())
+    concurrently(partial(lake.replace_dates, table, rows, dates) for table, rows in whole.items())
 
 
 def open_dates(lake: Lake, dates: Sequence[date], timezone: str) -> list[date]:

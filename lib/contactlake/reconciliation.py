@@ -12,7 +12,7 @@ from operator import or_
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
-from contactlake.conform.contacts import contact_ended_at, milliseconds_between
+from contactlake.conform.contacts import amazon_visit_outcome, contact_ended_at, milliseconds_between
 from contactlake.conform.dates import at, business_date
 from contactlake.conform.symbee import symbee_channel, symbee_environment
 from contactlake.feeds.symbee import DIALLED
@@ -32,12 +32,9 @@ class ReconciliationRules:
 
 _INTERACTION_COLUMNS = (
     "task_id",
-    "company_id",
-    "environment",
     "origin_task_id",
     "gateway_task_id",
     "origin_gateway_task_id",
-    "task_type",
     "task_initiation_method",
     "delivery_provider",
     "username",
@@ -57,18 +54,13 @@ _INTERACTION_COLUMNS = (
     "wrap_ms",
     "flags",
 )
-"""What the conformed tables take of an interaction."""
+"""What the conformed tables take of an interaction as it is."""
 _CONTACT_COLUMNS = (
-    "contact_id",
     "initial_contact_id",
-    "next_contact_id",
     "environment",
     "channel",
     "initiation_method",
     "initiation_at",
-    "enqueued_at",
-    "disconnect_at",
-    "last_update_at",
     "agent",
     "agent_connected_at",
     "agent_interaction_ms",
@@ -77,7 +69,6 @@ _CONTACT_COLUMNS = (
     "acw_started_at",
     "acw_ended_at",
     "queue",
-    "queue_arn",
     "queue_ms",
 )
 """What an interaction is compared with, and takes, of its contact; and what is told of a contact without one."""
@@ -97,29 +88,61 @@ def pair(interactions: DataFrame, contacts: DataFrame, rules: ReconciliationRule
     """One row per interaction, and one per contact that none names: what is needed of either, and `is_near`.
 
     Beside an interaction stands `contact`, the contact it names, or null; `is_near`: they began within `span_days` of
-    each other. A contact that no interaction names has no task_id.
+    each other. A contact that no interaction names has no task_id, and its own id as gateway_task_id.
     Both frames must hold every row that names one of their contacts.
+
+    The rows are read many times over: they hold nothing that can be told by a shorter value, or twice.
     """
-    named = contacts.select(F.struct(*_CONTACT_COLUMNS).alias("contact"))
-    paired = interactions.select(*_INTERACTION_COLUMNS).join(
-        named, F.col("gateway_task_id") == F.col("contact.contact_id"), how="full_outer"
+    told = interactions.select(
+        *_INTERACTION_COLUMNS,
+        symbee_environment().alias("conformed_environment"),
+        symbee_channel().alias("conformed_channel"),
+        is_contact_expected().alias("is_contact_expected"),
+        business_date("completed_at", rules.timezone).alias("business_date"),
+    )
+    named = contacts.select(
+        F.col("contact_id").alias("gateway_task_id"),
+        F.struct(
+            *_CONTACT_COLUMNS,
+            contact_ended_at().alias("ended_at"),
+            (amazon_visit_outcome() == "ABANDONED").alias("is_abandoned"),
+        ).alias("contact"),
+        F.col("queue_arn").alias("contact_queue_arn"),
+    )
+    queue, arn = F.col("skill_queue_name"), F.col("contact_queue_arn")
+    is_queue_named = reduce(
+        or_,
+        (
+            F.coalesce(queue == name, F.lit(False))
+            for name in (F.col("contact.queue"), arn, F.substring_index(arn, "/", -1))
+        ),
     )
     seconds_apart = F.abs(F.unix_seconds("initiation_at") - F.unix_seconds("contact.initiation_at"))
     is_near = F.coalesce(seconds_apart <= F.lit(rules.span_days * 86_400), F.lit(True))
-    return paired.withColumn("is_near", F.col("task_id").isNotNull() & F.col("contact").isNotNull() & is_near)
+    return told.join(named, ["gateway_task_id"], how="full_outer").withColumns(
+        {
+            "is_near": F.col("task_id").isNotNull() & F.col("contact").isNotNull() & is_near,
+            "is_queue_named": is_queue_named,
+            "contact_queue_arn": F.when(F.col("contact.queue").isNull(), arn),
+        }
+    )
 
 
 def rivals(paired: DataFrame) -> DataFrame:
     """The interactions (task_id) that name a contact which is rather another's."""
-    preferred = Window.partitionBy("contact_id").orderBy(
-        F.col("is_near").desc(),
-        F.coalesce(F.col("username") == F.col("agent"), F.lit(False)).desc(),
-        F.abs(milliseconds_between(F.col("connected_at"), F.col("agent_connected_at"))).asc_nulls_last(),
-        F.col("task_id"),
+    preferred = Window.partitionBy("gateway_task_id").orderBy(
+        F.col("is_near").desc(), F.col("is_same_agent").desc(), F.col("apart_ms").asc_nulls_last(), F.col("task_id")
     )
+    apart_ms = F.abs(milliseconds_between(F.col("connected_at"), F.col("contact.agent_connected_at")))
     return (
         paired.where("task_id is not null and contact is not null")
-        .select("task_id", "is_near", "username", "connected_at", "contact.*")
+        .select(
+            "gateway_task_id",
+            "task_id",
+            "is_near",
+            F.coalesce(F.col("username") == F.col("contact.agent"), F.lit(False)).alias("is_same_agent"),
+            apart_ms.alias("apart_ms"),
+        )
         .withColumn("place", F.row_number().over(preferred))
         .where("place > 1")
         .select("task_id")
@@ -150,8 +173,8 @@ def interactions_of(partners: DataFrame) -> DataFrame:
 
 
 def lonely_contacts(partners: DataFrame) -> DataFrame:
-    """One row per contact that no interaction is joined to."""
-    return partners.where("is_lonely").select("contact.*")
+    """One row per contact that no interaction is joined to: contact_id, and what `pair` tells of a contact."""
+    return partners.where("is_lonely").select(F.col("gateway_task_id").alias("contact_id"), "contact.*")
 
 
 # --- comparisons ---
@@ -180,20 +203,15 @@ def with_comparisons(paired: DataFrame, rules: ReconciliationRules) -> DataFrame
         ("wrap_start", F.col("wrap_at"), F.col("contact.acw_started_at")),
         ("completed", F.col("completed_at"), F.col("contact.acw_ended_at")),
     ]
-    contact_queue = F.coalesce("contact.queue", "contact.queue_arn")
+    contact_queue = F.coalesce("contact.queue", "contact_queue_arn")
     queue = F.col("skill_queue_name")
-    is_queue_equal = (
-        F.coalesce(queue == F.col("contact.queue"), F.lit(False))
-        | F.coalesce(queue == F.col("contact.queue_arn"), F.lit(False))
-        | F.coalesce(queue == F.substring_index("contact.queue_arn", "/", -1), F.lit(False))
-    )
     joined = F.col("is_joined")
     compared = paired.withColumns(
         {
             "is_agent_equal": F.when(
                 joined & _both(F.col("username"), F.col("contact.agent")), F.col("username") == F.col("contact.agent")
             ),
-            "is_queue_equal": F.when(joined & _both(queue, contact_queue), is_queue_equal),
+            "is_queue_equal": F.when(joined & _both(queue, contact_queue), F.col("is_queue_named")),
             **{f"{name}_delta_ms": F.when(joined, ours - theirs) for name, ours, theirs in durations},
             **{f"{name}_delta_ms": F.when(joined, milliseconds_between(ours, theirs)) for name, ours, theirs in times},
         }
@@ -256,7 +274,7 @@ def interaction_status(rules: ReconciliationRules) -> Column:
         F.when(F.col("is_extra"), "EXTRA_INTERACTION")
         .when(F.col("is_joined") & F.col("is_different"), "MATCHED_WITH_DIFFERENCES")
         .when(F.col("is_joined"), "MATCHED")
-        .when(~is_contact_expected(), "NOT_EXPECTED")
+        .when(~F.col("is_contact_expected"), "NOT_EXPECTED")
         .when(_is_recent(F.col("completed_at"), rules), "AWAITING_CONTACT")
         .otherwise("MISSING_CONTACT")
     )
@@ -275,15 +293,8 @@ def contact_status(rules: ReconciliationRules) -> Column:
 
 
 def judge_interactions(paired: DataFrame, rules: ReconciliationRules) -> DataFrame:
-    """`paired` with its comparisons, its `status` and what both conformed tables need of it."""
-    return with_comparisons(paired, rules).withColumns(
-        {
-            "status": interaction_status(rules),
-            "conformed_environment": symbee_environment(),
-            "conformed_channel": symbee_channel(),
-            "business_date": business_date("completed_at", rules.timezone),
-        }
-    )
+    """`paired` with its comparisons and its `status`."""
+    return with_comparisons(paired, rules).withColumn("status", interaction_status(rules))
 
 
 def reconciliation_of_interactions(judged: DataFrame) -> DataFrame:
@@ -298,7 +309,7 @@ def reconciliation_of_interactions(judged: DataFrame) -> DataFrame:
         F.col("conformed_channel").alias("channel"),
         "business_date",
         F.col("completed_at").alias("interaction_completed_at"),
-        F.when(F.col("is_joined"), contact_ended_at("contact.")).alias("contact_ended_at"),
+        F.when(F.col("is_joined"), F.col("contact.ended_at")).alias("contact_ended_at"),
         "differences",
         "talk_delta_ms",
         "wrap_delta_ms",
@@ -320,7 +331,7 @@ def reconciliation_of_contacts(lonely: DataFrame, agents: DataFrame, rules: Reco
         F.col("agent").alias("seen_agent"),
         business_date("first_seen_at", rules.timezone).alias("agent_seen_on"),
     )
-    dated = lonely.withColumn("contact_ended_at", contact_ended_at()).withColumn(
+    dated = lonely.withColumnRenamed("ended_at", "contact_ended_at").withColumn(
         "business_date", business_date("contact_ended_at", rules.timezone)
     )
     judged = dated.join(

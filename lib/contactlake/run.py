@@ -52,7 +52,7 @@ from contactlake.quality.audit import Audited
 from contactlake.quality.gate import Limit, Result, failed, fetch, judge
 from contactlake.reconciliation import ReconciliationRules
 from contactlake.request import Request
-from contactlake.session import for_little
+from contactlake.session import for_little, for_short_rows
 from contactlake.tables.conformed import RECONCILIATION
 from contactlake.tables.events import EVENT_TABLES
 from contactlake.tenure import LANDING, Progress, Tenure, hold_lake, s3_options
@@ -177,13 +177,14 @@ class Run:
         self._summary.dates = [day.isoformat() for day in dates]
         if job in ("measure", "daily") and dates:
             fetch()
-        if job in ("reconcile", "daily") and dates:
-            with self._step(f"reconcile {business_dates.describe(dates)}"):
-                pending.add_pending(self._lake, dates, self._record.run_id)
-                evidence, told = self._tell(dates)
-                write_conformed(self._lake, evidence, told, dates, self._reconciliation_rules())
-        if job in ("measure", "daily"):
-            self._measure(dates)
+        with for_short_rows(self._lake.spark):
+            if job in ("reconcile", "daily") and dates:
+                with self._step(f"reconcile {business_dates.describe(dates)}"):
+                    pending.add_pending(self._lake, dates, self._record.run_id)
+                    evidence, told = self._tell(dates)
+                    write_conformed(self._lake, evidence, told, dates, self._reconciliation_rules())
+            if job in ("measure", "daily"):
+                self._measure(dates)
 
     def _step(self, name: str) -> AbstractContextManager[None]:
         return self._tenure.step(name)

@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from tests.frames import at, frame, rows_of
 
-from contactlake.conform.conversations import conversations, with_conversations
+from contactlake.conform.conversations import conversations, followed_conversations, with_conversations
 from contactlake.reconciliation import (
     ReconciliationRules,
     interactions_of,
@@ -68,9 +68,14 @@ def paired(
     return with_partners(both, rivals(both)), contacts
 
 
+def identified(both: DataFrame, contacts: DataFrame) -> DataFrame:
+    interactions = interactions_of(both)
+    return with_conversations(interactions, followed_conversations(interactions, contacts))
+
+
 def ids(spark: SparkSession, tasks: Iterable[dict[str, Any]], legs: Iterable[dict[str, Any]] = ()) -> dict[str, str]:
     both, contacts = paired(spark, tasks, legs)
-    rows = rows_of(with_conversations(interactions_of(both), contacts))
+    rows = rows_of(identified(both, contacts))
     return {row["task_id"]: row["conversation_id"] for row in rows}
 
 
@@ -78,7 +83,7 @@ def told(
     spark: SparkSession, tasks: Iterable[dict[str, Any]], legs: Iterable[dict[str, Any]]
 ) -> dict[str, dict[str, Any]]:
     both, contacts = paired(spark, tasks, legs)
-    judged = judge_interactions(with_conversations(interactions_of(both), contacts), RULES)
+    judged = judge_interactions(identified(both, contacts), RULES)
     judged, lonely = judged.localCheckpoint(), lonely_contacts(both)
     rows, again = (
         rows_of(conversations(judged, lonely, contacts, RULES.timezone, is_little)) for is_little in (True, False)

@@ -6,9 +6,9 @@ from pyspark.sql import functions as F  # noqa: N812
 from contactlake.feeds.connect import CONTACT_ENDS
 
 
-def contact_ended_at(prefix: str = "") -> Column:
+def contact_ended_at() -> Column:
     """A contact's end: the end of after-contact work, else the best that is known."""
-    return F.coalesce(*(F.col(f"{prefix}{name}") for name in CONTACT_ENDS))
+    return F.coalesce(*CONTACT_ENDS)
 
 
 def contact_conversation() -> Column:
@@ -16,12 +16,12 @@ def contact_conversation() -> Column:
     return F.coalesce("initial_contact_id", "contact_id")
 
 
-def amazon_visit_outcome(prefix: str = "") -> Column:
+def amazon_visit_outcome() -> Column:
     """What became of a contact in the queue it was in: ANSWERED, ABANDONED or DIVERTED; null: it was in none."""
     return (
-        F.when(F.col(f"{prefix}enqueued_at").isNull(), None)
-        .when(F.col(f"{prefix}agent_connected_at").isNotNull(), "ANSWERED")
-        .when(F.col(f"{prefix}next_contact_id").isNull(), "ABANDONED")
+        F.when(F.col("enqueued_at").isNull(), None)
+        .when(F.col("agent_connected_at").isNotNull(), "ANSWERED")
+        .when(F.col("next_contact_id").isNull(), "ABANDONED")
         .otherwise("DIVERTED")
     )
 

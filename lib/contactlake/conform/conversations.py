@@ -6,7 +6,7 @@ Pure DataFrame → DataFrame. Source: Amazon Connect administrator guide, identi
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from contactlake.conform.contacts import amazon_visit_outcome, contact_conversation, contact_ended_at
+from contactlake.conform.contacts import contact_conversation
 from contactlake.conform.dates import business_date
 from contactlake.conform.symbee import is_handled, symbee_visit_outcome
 from contactlake.joins import brought, hash_of
@@ -22,25 +22,40 @@ _CONSULT_BELOW_MS = 2_000
 # --- which conversation ---
 
 
-def with_conversations(paired: DataFrame, contacts: DataFrame) -> DataFrame:
-    """`paired` with each interaction's conversation_id.
+def with_conversations(paired: DataFrame, followed: DataFrame | None) -> DataFrame:
+    """`paired` (interactions, each beside the contact that it names) with each one's conversation_id.
+
+    `followed`: as `followed_conversations` gives it.
+    """
+    told = _told_conversation()
+    if followed is None:
+        return paired.withColumn("conversation_id", told)
+    found = brought(followed.select(F.col("task_id").alias("followed_id"), F.col("conversation_id").alias("followed")))
+    sought = F.when(told.isNull(), F.col("task_id"))  # the others, nearly all, are not looked for
+    return (
+        paired.join(found, sought == F.col("followed_id"), "left")
+        .withColumn("conversation_id", F.coalesce("followed", told))
+        .drop("followed_id", "followed")
+    )
+
+
+def _told_conversation() -> Column:
+    """The conversation of an interaction that its own row tells, null: its origins do."""
+    of_contact = F.coalesce(
+        "contact.initial_contact_id", F.when(F.col("contact").isNotNull(), F.col("gateway_task_id"))
+    )
+    has_origin = F.coalesce("origin_task_id", "origin_gateway_task_id").isNotNull()
+    return F.coalesce(of_contact, F.when(~has_origin, F.coalesce("gateway_task_id", "task_id")))
+
+
+def followed_conversations(paired: DataFrame, contacts: DataFrame) -> DataFrame | None:
+    """The conversations (task_id, conversation_id) of those of `paired` whose own row does not tell it; None: all do.
 
     `paired` (interactions, each beside the contact that it names) and `contacts` (silver/connect_contact) must hold
     whatever their rows name, directly or through others. Few interactions have an origin and no contact: they alone
     are followed, and what is found is small enough to be brought to the others.
     """
-    told = F.coalesce("contact.initial_contact_id", "contact.contact_id")
-    has_origin = F.coalesce("origin_task_id", "origin_gateway_task_id").isNotNull()
-    told = F.coalesce(told, F.when(~has_origin, F.coalesce("gateway_task_id", "task_id")))
-    found = _followed(paired.withColumn("conversation_id", told), contacts)
-    if found is None:
-        return paired.withColumn("conversation_id", told)
-    followed = brought(found.select(F.col("task_id").alias("followed_id"), F.col("conversation_id").alias("followed")))
-    return (
-        paired.join(followed, F.col("task_id") == F.col("followed_id"), "left")
-        .withColumn("conversation_id", F.coalesce("followed", told))
-        .drop("followed_id", "followed")
-    )
+    return _followed(paired.withColumn("conversation_id", _told_conversation()), contacts)
 
 
 def _followed(told: DataFrame, contacts: DataFrame) -> DataFrame | None:
@@ -195,13 +210,13 @@ def _parts(judged: DataFrame, lonely: DataFrame) -> DataFrame:
         F.col("task_id").alias("id"),
         F.col("initiation_at").alias("part_began_at"),
         F.least("initiation_at", F.when(joined, F.col("contact.initiation_at"))).alias("began_at"),
-        F.greatest("completed_at", F.when(joined, contact_ended_at("contact."))).alias("ended_at"),
+        F.greatest("completed_at", F.when(joined, F.col("contact.ended_at"))).alias("ended_at"),
         F.col("conformed_environment").alias("environment"),
         F.col("username").alias("agent"),
         F.col("skill_queue_name").alias("queue"),
         F.col("conformed_channel").alias("channel"),
         is_handled().alias("is_handled"),
-        (_is_abandoned(symbee_visit_outcome()) | (joined & _is_abandoned(amazon_visit_outcome("contact.")))).alias(
+        (_is_true(symbee_visit_outcome() == "ABANDONED") | (joined & _is_true(F.col("contact.is_abandoned")))).alias(
             "is_abandoned"
         ),
         (joined & _is_callback("contact.")).alias("is_callback"),
@@ -215,25 +230,25 @@ def _parts(judged: DataFrame, lonely: DataFrame) -> DataFrame:
         F.col("contact_id").alias("id"),
         F.col("initiation_at").alias("part_began_at"),
         F.col("initiation_at").alias("began_at"),
-        contact_ended_at().alias("ended_at"),
+        "ended_at",
         "environment",
         "agent",
         "queue",
         F.lower("channel").alias("channel"),
         F.col("agent_connected_at").isNotNull().alias("is_handled"),
-        _is_abandoned(amazon_visit_outcome()).alias("is_abandoned"),
+        _is_true(F.col("is_abandoned")).alias("is_abandoned"),
         _is_callback().alias("is_callback"),
         F.lit(None).cast("string").alias("leg"),
     )
     return interactions.unionByName(alone)
 
 
-def _is_abandoned(outcome: Column) -> Column:
-    return F.coalesce(outcome == "ABANDONED", F.lit(False))
+def _is_true(condition: Column) -> Column:
+    return F.coalesce(condition, F.lit(False))
 
 
 def _is_callback(prefix: str = "") -> Column:
-    return F.coalesce(F.col(f"{prefix}initiation_method") == "CALLBACK", F.lit(False))
+    return _is_true(F.col(f"{prefix}initiation_method") == "CALLBACK")
 
 
 class _OverRows:

@@ -40,7 +40,7 @@ def interactions(judged: DataFrame, transcript_keys: DataFrame) -> DataFrame:
             F.col("task_id").alias("interaction_id"),
             "conversation_id",
             F.col("origin_task_id").alias("origin_interaction_id"),
-            F.when(joined, F.col("contact.contact_id")).alias("contact_id"),
+            F.when(joined, F.col("gateway_task_id")).alias("contact_id"),
             F.col("conformed_environment").alias("environment"),
             F.col("username").alias("agent"),
             F.col("user_report_hierarchy").alias("agent_hierarchy"),
