@@ -56,8 +56,9 @@ def audit(frames: Mapping[Table, DataFrame], is_little: bool) -> list[Audited]:
     `is_little`: it takes longer to plan a query than to run it.
     """
     gold = [table for table in frames if table.balances]
-    # Beside a distinct count, Spark keeps all the other figures once for every key, of which silver has many.
-    apart = [] if is_little else [table for table in frames if table.layer == "silver"]
+    # Beside a distinct count, Spark keeps all the other figures once for every key, of which silver has many, and so
+    # has what is told of each agent.
+    apart = [] if is_little else [table for table in frames if table.layer == "silver" or "agent" in table.key]
     # To build a query takes many calls to the JVM: some are built while others run.
     queries = [partial(_broken_and_totals, table, frame, gold, table not in apart) for table, frame in frames.items()]
     queries += [partial(_keys, table, frames[table]) for table in apart]
