@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from contactlake.archive.storage import ObjectStore
 from contactlake.feeds.arrow_schema import arrow_schema
 from contactlake.tables.declaration import BUSINESS_DATE, Table
-from contactlake.workers import spare_jars
+from contactlake.workers import give_back, spare_jars
 
 _GREATEST_ROW_GROUP, _LEAST_ROW_GROUP = 16 << 20, 2 << 20
 """Arrow memory of the rows of one row group where a writer fills one file or two, and where it fills many at once."""
@@ -93,7 +93,7 @@ class DataWriter:
         """Writes `batches`, which hold the table's columns; yields `MANIFEST`."""
         spare_jars()
         rows = [vars(file) for file in self.write(_gathered(batches))]
-        pa.default_memory_pool().release_unused()  # this worker may idle from now on, for as long as the run takes
+        give_back()
         yield pa.RecordBatch.from_pylist(rows, MANIFEST)
 
     def write(self, tables: Iterable[pa.Table]) -> list[DataFile]:

@@ -32,7 +32,7 @@ from contactlake.privacy import Privacy
 from contactlake.retention import Outdated, dated_at
 from contactlake.tables.declaration import Table
 from contactlake.tables.ops import QUARANTINE
-from contactlake.workers import spare_jars
+from contactlake.workers import give_back, spare_jars
 
 _BATCH_BYTES = 4 << 20
 """So much text of one source is decoded at once: a call for each small object would cost more than what it does."""
@@ -108,7 +108,10 @@ class Landing:
                 if told := writer.told():
                     yield _manifest(told)
         writer.finish()
-        yield _manifest(writer.told())
+        told = writer.told()
+        del writer
+        give_back()
+        yield _manifest(told)
 
 
 def _manifest(rows: list[dict[str, object]]) -> pa.RecordBatch:

@@ -1,9 +1,11 @@
 """The only place where a Spark session is got. It sets neither master nor jars: those come from spark-submit, from
 `spark-defaults.conf`, or from the platform."""
 
+import atexit
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 from py4j.java_gateway import java_import
 from pyspark import SparkContext
@@ -52,7 +54,16 @@ def get_session(configuration: Configuration, name: str) -> SparkSession:
     if jvm is not None:
         for name in _NAMED_IN_SHORT:
             java_import(jvm, name)
+    _leave_no_socket()
     return spark
+
+
+def _leave_no_socket() -> None:
+    """PySpark removes the file of the socket that Spark reports to once a context is stopped; a run just ends."""
+    server = getattr(SparkContext._active_spark_context, "_accumulatorServer", None)
+    address = getattr(server, "server_address", None)
+    if isinstance(address, str):
+        atexit.register(Path(address).unlink, missing_ok=True)
 
 
 _ENDING_SECONDS = 10

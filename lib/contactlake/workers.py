@@ -1,7 +1,10 @@
-"""What Spark's Python workers need not do."""
+"""What Spark's Python workers need not do, and need not keep."""
 
+import ctypes
+import sys
 import zipimport
 
+import pyarrow as pa
 from pyspark import TaskContext
 
 
@@ -17,3 +20,12 @@ def spare_jars() -> None:
 
 def _nothing(_: zipimport.zipimporter) -> None:
     return
+
+
+def give_back() -> None:
+    """Gives the system what this worker's last task took: it may idle from now on, for as long as the run takes."""
+    pa.default_memory_pool().release_unused()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of the GNU C library, not of others
+        if trim is not None:
+            trim(0)
