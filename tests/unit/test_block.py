@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import mmap
 import random
 import re
 from collections import Counter
@@ -21,6 +22,7 @@ from contactlake.archive.records import Splitter, record_start
 from contactlake.feeds import block, native
 from contactlake.feeds.arrow_schema import arrow_schema
 from contactlake.feeds.block import Decoded, Quarantined, Stretch, decode, decode_text, stretches
+from contactlake.feeds.plain_texts import Texts, plain_texts
 from contactlake.feeds.record_type import Context, Feed, RecordType, Refused
 from contactlake.feeds.rows import columns_of, table_of
 from contactlake.feeds.values import is_null, read_record, scalar_text
@@ -488,8 +490,9 @@ class TestOrdinalsAndHashes:
 class TestPlainTexts:
     def test_counts_what_is_nested_text_by_text(self) -> None:
         texts = [b"[" * 512, b"[" * 513, b"{" * 300 + b"[" * 213, b"", b"{" * 256 + b"[" * 256, b"]" * 600]
-        assert native.plain_texts(texts).tolist() == [True, False, False, True, True, True]
+        assert plain_texts(Texts.of(texts)).tolist() == [True, False, False, True, True, True]
 
+    @pytest.mark.parametrize("cached", [1, 5, 1 << 16])
     @pytest.mark.parametrize("long", [False, True])
     @pytest.mark.parametrize(
         ("text", "is_plain"),
@@ -508,9 +511,39 @@ class TestPlainTexts:
             (b'{"a":[1,\tInfinity]}', False),
             (b'{"a":1}\0', False),
             (b'{"a":1}\r\nnull', False),
+            (b'{"a":1}null', False),
+            (b'{"a":1}\nnull', False),
+            (b'{"a":1}\n{"b":2}', True),
+            (b'{"a":1} \n {"b":{} }', True),
             (b'{"a":{"b":null}}', True),
         ],
     )
-    def test_finds_what_arrow_must_not_see(self, text: bytes, is_plain: bool, long: bool) -> None:
-        others = [b'{"Information":"' + b"In NaNaimo" * (10_000 if long else 1) + b'"}'] * 3
-        assert native.plain_texts([*others, text, *others]).tolist() == [True] * 3 + [is_plain] + [True] * 3
+    def test_finds_what_arrow_must_not_see(
+        self, text: bytes, is_plain: bool, long: bool, cached: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("contactlake.feeds.plain_texts._CACHED_BYTES", cached)
+        others = [b'{"Information":"' + b"In NaNaimo" * (200 if long else 1) + b'"}'] * 3
+        assert plain_texts(Texts.of([*others, text, *others])).tolist() == [True] * 3 + [is_plain] + [True] * 3
+
+
+class TestTexts:
+    @pytest.mark.parametrize("gap", ["", "\n", "\r\n", " \t", "\\n", "}", "   ", ",", "\n?"])
+    @pytest.mark.parametrize("is_mapped", [False, True])
+    def test_are_the_pieces_of_a_text(self, gap: str, is_mapped: bool) -> None:
+        members = [b'{"a":1}', '{"ä":2}'.encode(), b'{"c":{}}']
+        text, pieces = b"??", []
+        for member in members:
+            pieces.append((len(text), len(text) + len(member)))
+            text += member + gap.encode()
+        with mmap.mmap(-1, len(text)) as mapped:
+            mapped.write(text)
+            texts = Texts.within(mapped if is_mapped else text, pieces)
+            assert [bytes(each) for each in texts] == members
+            twice = Texts.together([texts, Texts.of([]), texts])
+            assert [bytes(each) for each in twice] == members * 2
+            assert [bytes(each) for each in twice.some(np.array([5, 0]))] == [members[2], members[0]]
+            assert bytes(twice[4]) == members[1]
+            # Whatever is between them, Arrow sees them and nothing else.
+            seen = re.findall(rb"\{.*?\}(?=\s*(?:\{\"|$))", bytes(twice.joined))
+            assert [json.loads(each) for each in seen] == [json.loads(member) for member in members * 2]
+            assert not re.sub(rb"[ \t\r\n]", b"", bytes(twice.joined)).replace(b"".join(members), b"")

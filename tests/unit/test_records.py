@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import mmap
 import zipfile
 from dataclasses import dataclass
 from typing import Any
@@ -427,8 +428,28 @@ class TestRecords:
             b' 12345.6789e-10 -0.5 "\\u00e4\\ud83d\\ude00" \xf0\x9f\x98\x80 true false null [1,[2]] "\xff" '
             b'{"a":"\xe6\x97\xa5"}{"ActivityType":"\\\\","b":-1.5E+7} 1.x 1e+ nul -Infinit "open'
         )
-        with mock.patch.object(module, "_SMALLEST_WINDOW", window):
+        with mock.patch.multiple(module, _SMALLEST_WINDOW=window, _CACHED_BYTES=window):
             assert spans(exactly(text)) == spans(by_pieces(text, window)) == slowly(text)
+
+
+class TestStarts:
+    @pytest.mark.parametrize("cached", [1, 2, 3, 7, 1 << 16])
+    @pytest.mark.parametrize("space", [b"", b" \n"])
+    def test_are_found_wherever_a_part_of_the_text_ends(
+        self, cached: int, space: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "_CACHED_BYTES", cached)
+        start = b"{" + space + f'"{KEY}"'.encode()
+        text = ONE + b'{"other":{}}' + TWO + start + b":{" + start[:-1] + b"}}" + start
+        expected = [match.start() for match in START.pattern.finditer(text)]
+        assert len(expected) == 4
+        with mmap.mmap(-1, len(text)) as mapped:
+            mapped.write(text)
+            for of in (text, mapped):
+                splitter = Splitter(of, START)
+                assert splitter._starts_in(0, len(text)) == expected
+                assert splitter._starts_in(1, len(text) - 1) == expected[1:-1]
+                assert splitter._starts_in(7, 7) == []
 
 
 class TestPieces:

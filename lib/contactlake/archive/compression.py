@@ -15,6 +15,8 @@ import zstandard
 from isal import igzip, isal_zlib
 
 _CHUNK = 1 << 20
+_GZIP_CHUNK = 4 << 20
+"""So that most objects are one: what Firehose gathers for them is seldom more than a few megabytes."""
 _ZSTD_FEED = 1 << 10
 """Compressed bytes given to zstd at once: four of them can stand for 128 KiB of text."""
 _SNAPPY_RATIO = 24
@@ -47,19 +49,29 @@ class _Spool:
     def __init__(self, limit: int | None) -> None:
         self._limit = limit
         self._size = 0
+        self._only: bytes | None = None
+        """What was written, as long as that is one chunk, as of most objects: it is their text as it is."""
         self._file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - closed by close()
 
     def write(self, chunk: bytes) -> None:
+        is_first = not self._size
         self._size += len(chunk)
         if self._limit is not None and self._size > self._limit:
             raise UnreadableObject(f"larger than max_decompressed_bytes ({self._limit})")
+        if is_first and self._size <= _IN_MEMORY:
+            self._only = chunk
+            return
+        self._spill()
         self._file.write(chunk)
 
     def file(self) -> IO[bytes]:
+        self._spill()
         self._file.seek(0)
         return self._file
 
     def text(self) -> Text:
+        if self._only is not None:
+            return self._only
         if self._size <= _IN_MEMORY:
             return self.file().read()
         self._file.flush()
@@ -67,6 +79,11 @@ class _Spool:
 
     def close(self) -> None:
         self._file.close()
+
+    def _spill(self) -> None:
+        if self._only is not None:
+            self._file.write(self._only)
+            self._only = None
 
 
 class _Source(io.RawIOBase):
@@ -111,7 +128,7 @@ def _plain(source: io.BufferedReader) -> Iterator[bytes]:
 
 def _gzip(source: io.BufferedReader) -> Iterator[bytes]:
     with igzip.IGzipFile(fileobj=source, mode="rb") as member:  # type: ignore[no-untyped-call]
-        while chunk := member.read(_CHUNK):
+        while chunk := member.read(_GZIP_CHUNK):
             yield chunk
 
 

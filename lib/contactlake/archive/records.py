@@ -9,7 +9,10 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from contactlake.archive.compression import Text, text_start
 from contactlake.archive.json_values import Cut, Malformed, decode_first, hopeless_starts
@@ -24,7 +27,10 @@ _FAR = 512
 _SEPARATORS = re.compile(rb"(?:[ \t\r\n]++|\\n)*+")
 _WHITE_SPACE = re.compile(rb"[ \t\r\n]*+")
 _WHITE = frozenset(b" \t\r\n")
-_BRACKET, _CLOSED, _COMMA, _LETTER_N, _BACKSLASH = b"[},n\\"
+_BRACKET, _BRACE, _CLOSED, _COMMA, _LETTER_N, _BACKSLASH = b"[{},n\\"
+_LINE_END, _LAST_WHITE = b"\n "
+_CACHED_BYTES = 1 << 16
+"""A text is looked through in parts that the processor keeps at hand."""
 
 
 class Span(NamedTuple):
@@ -52,12 +58,23 @@ class NotAnArray(Exception):
     """The text is not one array up to its end after all."""
 
 
-def record_start(key: str) -> re.Pattern[bytes]:
+@dataclass(frozen=True)
+class RecordStart:
     """What a record of a feed begins with: `{`, white space, its first key.
 
-    An unescaped quote cannot stand inside a JSON string, so this never matches inside one.
+    An unescaped quote cannot stand inside a JSON string, so `pattern` never matches inside one.
     """
-    return re.compile(rb'\{[ \t\r\n]*+"' + re.escape(key.encode()) + rb'"')
+
+    key: bytes
+    """The key in its quotes."""
+    pattern: re.Pattern[bytes]
+
+
+@cache
+def record_start(key: str) -> RecordStart:
+    """What a record begins with whose first key is `key`."""
+    quoted = f'"{key}"'.encode()
+    return RecordStart(quoted, re.compile(rb"\{[ \t\r\n]*+" + re.escape(quoted)))
 
 
 def skip_separators(text: Text, position: int) -> int:
@@ -108,11 +125,11 @@ class _Starts:
 class Splitter:
     """The records of one text, whose feed's records begin with `start`."""
 
-    def __init__(self, text: Text, start: re.Pattern[bytes]) -> None:
+    def __init__(self, text: Text, start: "RecordStart") -> None:
         self._text = text
-        self._start = start
-        self._next_starts = _Starts(text, start)
-        self._block_ends = _Starts(text, start)
+        self._key, self._start = start.key, start.pattern
+        self._next_starts = _Starts(text, start.pattern)
+        self._block_ends = _Starts(text, start.pattern)
         self._window = _SMALLEST_WINDOW
         self._hopeless: set[int] = set()
         self.begin = skip_separators(text, text_start(text))
@@ -148,14 +165,19 @@ class Splitter:
         is_whole = end - position <= _LONGEST_SPAN
         if not is_whole:
             end = limit
-        starts = [match.start() for match in self._start.finditer(text, position, end)]
+        starts = self._starts_in(position, end)
         stops = [*starts[1:], end]
         if not is_whole:
             starts, stops = starts[:-1], stops[:-1]  # the last goes on behind the end
+        plain_ends = self._plain_ends(stops)
         pieces: list[Span | Record] = []
         position = skip_separators(text, position)
         while position < limit and len(pieces) < _MOST_PIECES:
             number = bisect_left(starts, position)
+            if plain_ends and number < len(starts) and starts[number] == position:
+                pieces += map(Span, starts[number:], plain_ends[number:])
+                position = stops[-1]
+                break
             while number < len(starts) and starts[number] == position:
                 # A start inside a record follows `:`, `,` or `[`: what is cut there does not end in `}`.
                 stop = stops[number]
@@ -175,6 +197,36 @@ class Splitter:
                     break
             position = skip_separators(text, position)
         return pieces, position
+
+    def _starts_in(self, position: int, end: int) -> list[int]:
+        """The record starts within `text[position:end]`."""
+        if isinstance(self._text, bytes):
+            characters = np.frombuffer(self._text, dtype=np.uint8, count=end - position, offset=position)
+        else:
+            characters = np.frombuffer(self._text[position:end], dtype=np.uint8)
+        starts = np.concatenate(
+            [
+                np.flatnonzero(characters[begin : begin + _CACHED_BYTES] == _BRACE) + begin
+                for begin in range(0, max(len(characters), 1), _CACHED_BYTES)
+            ]
+        )
+        starts = starts[starts < len(characters) - len(self._key)]
+        if (characters[starts + 1] <= _LAST_WHITE).any():  # white space before the key: the text is spread out
+            return [match.start() for match in self._start.finditer(self._text, position, end)]
+        for place, character in enumerate(self._key, 1):
+            starts = starts[characters[starts + place] == character]
+        found: list[int] = (starts + position).tolist()
+        return found
+
+    def _plain_ends(self, stops: list[int]) -> list[int]:
+        """Where records that reach to before `stops` end, if each plainly does, maybe with a line end behind it."""
+        if not isinstance(self._text, bytes):
+            return []
+        characters = np.frombuffer(self._text, dtype=np.uint8)
+        ends = np.array(stops, dtype=np.int64)
+        ends -= characters[ends - 1] == _LINE_END
+        plain: list[int] = ends.tolist() if (characters[ends - 1] == _CLOSED).all() else []
+        return plain
 
     # --- a text that is one array ---
 

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ import pyarrow as pa
 
 from contactlake.archive.compression import Text
 from contactlake.archive.records import NotAnArray, Record, Span, Splitter, record_start
-from contactlake.feeds.native import FEWEST, Mask, NativeRows, plain_texts, read_native
+from contactlake.feeds.native import FEWEST, NativeRows, read_native
+from contactlake.feeds.plain_texts import Mask, Texts, plain_texts
 from contactlake.feeds.record_type import Columns, Context, Feed, RecordType, Refused
 from contactlake.feeds.rows import columns_of, table_of
 from contactlake.feeds.values import is_null, read_record, scalar_text
@@ -148,7 +150,7 @@ class _Rows:
     columns: Columns
     stretches: "npt.NDArray[np.int64]"
     ordinals: "npt.NDArray[np.int64]"
-    texts: Sequence[bytes]
+    texts: Sequence[bytes | memoryview]
     good: Mask
 
 
@@ -156,17 +158,9 @@ def decode(parts: Sequence[Stretch], feed: Feed, context: Context) -> Decoded:
     """The records that `parts` hold, which may be of several texts; `context` is that of all of them."""
     pieces = [piece for part in parts for piece in part.pieces]
     stretch_of = np.repeat(np.arange(len(parts)), [len(part.pieces) for part in parts])
-    texts: dict[int, bytes] = {}
-    first = 0
-    for part in parts:
-        text = part.text
-        for number, piece in enumerate(part.pieces, first):
-            if isinstance(piece, Span) or isinstance(piece.value, dict):
-                texts[number] = text[piece.start : piece.end]
-        first += len(part.pieces)
-    native = _read_natively(texts, stretch_of, feed, context)
+    native = _read_natively(parts, stretch_of, feed, context)
     is_read = np.zeros(len(pieces), dtype=bool)
-    for _, numbers, rows in native:
+    for _, numbers, _, rows in native:
         is_read[numbers[rows.good]] = True
     held = {
         number: parts[stretch_of[number]].expand(piece) if isinstance(piece, Span) else [piece]
@@ -176,8 +170,7 @@ def decode(parts: Sequence[Stretch], feed: Feed, context: Context) -> Decoded:
     ordinals, records = _ordinals(parts, len(pieces), held)
     decoded = Decoded(records=records)
     read: dict[RecordType, list[_Rows]] = defaultdict(list)
-    for record_type, numbers, rows in native:
-        members = [texts[number] for number in numbers.tolist()]
+    for record_type, numbers, members, rows in native:
         read[record_type].append(_Rows(rows.columns, stretch_of[numbers], ordinals[numbers], members, rows.good))
     slow = (
         (int(stretch_of[number]), ordinal, record)
@@ -234,27 +227,43 @@ def _add_table(decoded: Decoded, parts: Sequence[_Rows], record_type: RecordType
 
 
 def _read_natively(
-    texts: Mapping[int, bytes], stretch_of: "npt.NDArray[np.int64]", feed: Feed, context: Context
-) -> list[tuple[RecordType, "npt.NDArray[np.int64]", NativeRows]]:
-    """Records by type and the numbers of their pieces: those of `texts` that are plainly good, and maybe others."""
-    read: list[tuple[RecordType, npt.NDArray[np.int64], NativeRows]] = []
+    parts: Sequence[Stretch], stretch_of: "npt.NDArray[np.int64]", feed: Feed, context: Context
+) -> list[tuple[RecordType, "npt.NDArray[np.int64]", Sequence[memoryview], NativeRows]]:
+    """Records by type, the numbers of their pieces, and their texts: those that are plainly good, and maybe others."""
+    read: list[tuple[RecordType, npt.NDArray[np.int64], Sequence[memoryview], NativeRows]] = []
+    pieces, texts = _texts_of(parts)
     if len(texts) < FEWEST:
         return read
-    is_plain = plain_texts(list(texts.values()))
-    plain = [number for number, is_one in zip(texts, is_plain, strict=True) if is_one]
-    for record_type, members in _by_type(plain, texts, feed).items():
+    for record_type, members in _by_type(np.flatnonzero(plain_texts(texts)), texts, feed).items():
         if record_type.read is not None:
             continue
-        numbers = np.array(members, dtype=np.int64)
-        pending = [numbers]
+        pending = [members]
         while pending:
-            numbers = pending.pop()
-            rows = read_native([texts[number] for number in numbers.tolist()], record_type, feed.type_key, context)
+            members = pending.pop()
+            chosen = texts if len(members) == len(texts) else Texts.of(texts.some(members))
+            rows = read_native(chosen, record_type, feed.type_key, context)
             if rows is not None:
-                read.append((record_type, numbers[rows.taken], rows))
-            elif len(apart := np.unique(stretch_of[numbers])) > 1:  # one stretch must not spoil the others
-                pending += [numbers[stretch_of[numbers] == stretch] for stretch in apart]
+                taken = members[rows.taken]
+                read.append((record_type, pieces[taken], texts.some(taken), rows))
+                continue
+            of_stretch = stretch_of[pieces[members]]
+            if len(apart := np.unique(of_stretch)) > 1:  # one stretch must not spoil the others
+                pending += [members[of_stretch == stretch] for stretch in apart]
     return read
+
+
+def _texts_of(parts: Sequence[Stretch]) -> tuple["npt.NDArray[np.int64]", Texts]:
+    """The texts of those pieces that may be records, and the numbers of these among all pieces."""
+    numbers: list[npt.NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
+    texts: list[Texts] = []
+    first = 0
+    for part in parts:
+        may_be = [isinstance(piece, Span) or isinstance(piece.value, dict) for piece in part.pieces]
+        numbers.append(np.flatnonzero(may_be) + first)
+        bounds = [(piece.start, piece.end) for piece in compress(part.pieces, may_be)]
+        texts.append(Texts.within(part.text, bounds))
+        first += len(part.pieces)
+    return np.concatenate(numbers), Texts.together(texts)
 
 
 # --- exactly ---
@@ -319,17 +328,19 @@ def _plain_type(feed: Feed) -> re.Pattern[bytes]:
     return re.compile(rf'\{{[ \t\r\n]*"{key}"[ \t\r\n]*:[ \t\r\n]*"({names})"'.encode())
 
 
-def _by_type(numbers: Sequence[int], texts: Mapping[int, bytes], feed: Feed) -> dict[RecordType, list[int]]:
+def _by_type(numbers: "npt.NDArray[np.int64]", texts: Texts, feed: Feed) -> dict[RecordType, "npt.NDArray[np.int64]"]:
     """The records by type, without those whose type does not stand plainly at their start."""
     if feed.type_key is None:
-        return {feed.record_types[0]: list(numbers)}
+        return {feed.record_types[0]: numbers}
     groups: dict[bytes, list[int]] = defaultdict(list)
-    begins = _plain_type(feed).match
-    for number in numbers:
-        if match := begins(texts[number]):
-            groups[match[1]].append(number)
+    begins, joined = _plain_type(feed).match, texts.joined
+    for number, start in zip(numbers.tolist(), texts.starts[numbers].tolist(), strict=True):
+        if match := begins(joined, start):
+            groups[bytes(match[1])].append(number)
     return {
-        record_type: groups[name] for record_type in feed.record_types if (name := record_type.name.encode()) in groups
+        record_type: np.array(groups[name], dtype=np.int64)
+        for record_type in feed.record_types
+        if (name := record_type.name.encode()) in groups
     }
 
 

@@ -1,7 +1,7 @@
 """Reading many records of one type at once with Arrow's JSON reader, which is fast and not quite exact.
 
-It reads more than JSON (NaN, bytes that are no UTF-8) and less (a text where a number should be); both are kept from
-it, or found in what it gives: a row that is not plainly good is left to `values.py`.
+It reads more than JSON (NaN, bytes that are no UTF-8), which `plain_texts.py` keeps from it, and less (a text where a
+number should be): a row of what it gives that is not plainly good is left to `values.py`.
 """
 
 import re
@@ -17,10 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
 
-from contactlake.archive.json_values import MAX_DEPTH
+from contactlake.feeds.plain_texts import Mask, Texts
 from contactlake.feeds.record_type import ARROW_TYPES, Columns, Context, Field, Kind, Path, RecordType
-
-Mask = npt.NDArray[np.bool_]
 
 _PLAIN_TIMESTAMP = (
     r"^(?:(?:[1-9][0-9]{3}|0[1-9][0-9]{2})-"
@@ -29,10 +27,6 @@ _PLAIN_TIMESTAMP = (
     r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?Z$"
 )
 """The timestamps that nearly all are, each a day that there is; whatever is not of this form is read exactly."""
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-_SURROGATE_PAIR = re.compile(rb"(?<!\\)\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
-_CONSTANT = re.compile(rb"[:,\[][ \t\r\n]*+-?(?:NaN|Inf)")
-_NULL_BEHIND_RECORD = re.compile(rb"\}[ \t\r\n]*+null")
 _OBJECT_BEHIND_RECORD = re.compile(rb"\}[ \t\r\n]*+\{")
 _FAILED_ROW = re.compile(r" in row ([0-9]+)$")
 _FAILED_NUMBER = re.compile(r"couldn't parse:(\S+)$")
@@ -40,9 +34,6 @@ FEWEST = 16
 """Fewer texts than this are not worth it."""
 _STUMBLES, _TEXTS_A_STUMBLE = 12, 8
 """If Arrow stumbles more often than over one in so many texts, it is not worth it either."""
-_LONG_TEXT = 1 << 14
-_CACHED_BYTES = 1 << 16
-"""What is looked through several times is looked through in parts that the processor keeps at hand."""
 _MOST_SECONDS = (1 << 63) // 1000 - 1
 
 
@@ -55,85 +46,7 @@ class NativeRows:
     good: Mask
 
 
-def plain_texts(texts: Sequence[bytes]) -> Mask:
-    """Which of `texts` Arrow may be given: valid UTF-8, none of what it takes for JSON and is not, nothing deep."""
-    joined = b"\n".join(texts)
-    is_plain = _nesting(joined, texts) <= MAX_DEPTH
-    for is_doubtful in (_is_not_utf8, _has_lone_surrogate, _has_constant, _has_end, _has_null_behind):
-        if is_doubtful(joined):
-            is_plain &= ~np.fromiter(map(is_doubtful, texts), dtype=bool, count=len(texts))
-    return is_plain
-
-
-def _is_not_utf8(text: bytes) -> bool:
-    if not text.isascii():
-        try:
-            text.decode("utf-8")
-        except UnicodeDecodeError:
-            return True
-    return False
-
-
-def _has_lone_surrogate(text: bytes) -> bool:
-    """Arrow refuses half a character, and with it everything that it was given."""
-    if b"\\" not in text or not (_occurs(b"\\ud", text) or _occurs(b"\\uD", text)):
-        return False
-    return _SURROGATE.search(_SURROGATE_PAIR.sub(b"", text)) is not None
-
-
-def _has_constant(text: bytes) -> bool:
-    """Arrow reads NaN, Inf and Infinity."""
-    return (_occurs(b"NaN", text) or _occurs(b"Inf", text)) and _CONSTANT.search(text) is not None
-
-
-def _has_end(text: bytes) -> bool:
-    """Arrow reads no further than a zero byte."""
-    return b"\0" in text
-
-
-def _has_null_behind(text: bytes) -> bool:
-    """Arrow takes a null for a record, and is not safe with it."""
-    return _NULL_BEHIND_RECORD.search(text) is not None
-
-
-def _occurs(word: bytes, text: bytes) -> bool:
-    """`word in text`, which takes several times as long where the text is long and the word short."""
-    if len(text) < _LONG_TEXT:
-        return word in text
-    characters = np.frombuffer(text, dtype=np.uint8)
-    for begin in range(0, len(text), _CACHED_BYTES):
-        part = characters[begin : begin + _CACHED_BYTES + len(word) - 1]
-        last = len(part) - len(word) + 1
-        if last <= 0:
-            break
-        # First and last character together are rare: only where they stand, those between are looked at.
-        found = (part[:last] == word[0]) & (part[len(word) - 1 : last + len(word) - 1] == word[-1])
-        if found.any():
-            places = np.flatnonzero(found)
-            for number in range(1, len(word) - 1):
-                places = places[part[places + number] == word[number]]
-            if len(places):
-                return True
-    return False
-
-
-def _nesting(joined: bytes, texts: Sequence[bytes]) -> "npt.NDArray[np.intp]":
-    """How many brackets and braces each text opens, which it is nested no deeper than.
-
-    `joined`: the texts, each but the last with a character behind it.
-    """
-    characters = np.frombuffer(joined, dtype=np.uint8)
-    openers = [
-        np.flatnonzero((characters[begin : begin + _CACHED_BYTES] | 0x20) == ord("{")) + begin
-        for begin in range(0, len(characters) or 1, _CACHED_BYTES)
-    ]
-    ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) + 1)
-    return np.diff(np.searchsorted(np.concatenate(openers), ends), prepend=0)
-
-
-def read_native(
-    texts: Sequence[bytes], record_type: RecordType, type_key: str | None, context: Context
-) -> NativeRows | None:
+def read_native(texts: Texts, record_type: RecordType, type_key: str | None, context: Context) -> NativeRows | None:
     """The decoded columns of `texts`, which are plain and begin with `{`; None where it is not worth the while.
 
     A text that is taken is one object and nothing else. Those that Arrow stumbles over are left out, and so may be
@@ -145,9 +58,9 @@ def read_native(
         if len(taken) < FEWEST:
             return None
         parsed = parsed if parsed < len(taken) else 0
-        members = [texts[number] for number in taken[parsed:]]
+        members = texts if len(taken) == len(texts) and not parsed else Texts.of(texts.some(np.array(taken[parsed:])))
         try:
-            table = _read_json(members, _parse_options(record_type, type_key, context.attributes_keep))
+            table = _read_json(members.joined, _parse_options(record_type, type_key, context.attributes_keep))
         except pa.ArrowException as fault:
             if row := _FAILED_ROW.search(str(fault)):
                 parsed += int(row[1])
@@ -169,11 +82,10 @@ def read_native(
     return None
 
 
-def _read_json(texts: Sequence[bytes], parse_options: "pyarrow.json.ParseOptions") -> pa.Table:
-    joined = b"\n".join(texts)
+def _read_json(text: memoryview, parse_options: "pyarrow.json.ParseOptions") -> pa.Table:
     return pyarrow.json.read_json(
-        pa.BufferReader(joined),
-        read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(joined) + 1),
+        pa.BufferReader(text),
+        read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(text) + 1),
         parse_options=parse_options,
     )
 
