@@ -125,7 +125,7 @@ class _Starts:
 class Splitter:
     """The records of one text, whose feed's records begin with `start`."""
 
-    def __init__(self, text: Text, start: "RecordStart") -> None:
+    def __init__(self, text: Text, start: RecordStart) -> None:
         self._text = text
         self._key, self._start = start.key, start.pattern
         self._next_starts = _Starts(text, start.pattern)
