@@ -78,10 +78,9 @@ class Texts(Sequence[memoryview]):
         return self.joined[self.starts[number] : self.ends[number]]
 
     def __iter__(self) -> Iterator[memoryview]:
-        for start, end in zip(self.starts.tolist(), self.ends.tolist(), strict=True):
-            yield self.joined[start:end]
+        return iter(self.some(slice(None)))
 
-    def some(self, numbers: Places) -> list[memoryview]:
+    def some(self, numbers: Places | slice) -> list[memoryview]:
         """The texts of those numbers."""
         bounds = zip(self.starts[numbers].tolist(), self.ends[numbers].tolist(), strict=True)
         return [self.joined[start:end] for start, end in bounds]
@@ -97,8 +96,10 @@ def plain_texts(texts: Texts) -> Mask:
     openers, doubts = _looked_through(np.frombuffer(texts.joined, dtype=np.uint8))
     # How many brackets and braces each text opens, which it is nested no deeper than.
     is_plain: Mask = np.diff(np.searchsorted(openers, texts.ends), prepend=0) <= MAX_DEPTH
-    doubts = [is_doubtful for is_doubtful in doubts if is_doubtful(bytes(texts.joined))]
-    if doubts:
+    if not doubts:
+        return is_plain
+    joined = bytes(texts.joined)
+    if doubts := [is_doubtful for is_doubtful in doubts if is_doubtful(joined)]:
         is_plain &= [not any(is_doubtful(text) for is_doubtful in doubts) for text in map(bytes, texts)]
     return is_plain
 
