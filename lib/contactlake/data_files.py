@@ -47,16 +47,18 @@ MANIFEST = pa.schema(
         pa.field("business_date", pa.string()),
         pa.field("rows", pa.int64()),
         pa.field("statistics", pa.string()),
+        pa.field("dates", pa.list_(pa.string())),
     ]
 )
-MANIFEST_DDL = "path string, size bigint, business_date string, rows bigint, statistics string"
+MANIFEST_DDL = "path string, size bigint, business_date string, rows bigint, statistics string, dates array<string>"
 
 
 @dataclass(frozen=True)
 class DataFile:
     """One file of a table: `path` is below the table's folder, `statistics` is Delta's JSON.
 
-    `business_date` is the date of its rows, ISO, where they are kept apart by date.
+    `business_date` is the date of its rows, ISO, where they are kept apart by date; `dates` are those that they are
+    counted on, ISO, where the table tells at which instants they are.
     """
 
     path: str
@@ -64,6 +66,7 @@ class DataFile:
     business_date: str | None
     rows: int
     statistics: str
+    dates: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,8 @@ class DataWriter:
     is_partitioned: bool
     dated_by: str | None
     """The column that tells the date by which rows are kept apart."""
+    counted_at: tuple[tuple[str, ...], ...]
+    """The instants that rows are counted at, each the first of so many columns that is there."""
     timezone: str
 
     @classmethod
@@ -87,7 +92,7 @@ class DataWriter:
         schema = arrow_schema(table)
         is_partitioned = table.partition_by == (BUSINESS_DATE,)
         dated_by = table.dated_by if is_partitioned or table.dated_by != BUSINESS_DATE else None
-        return cls(store, table.path, schema, table.statistics, is_partitioned, dated_by, timezone)
+        return cls(store, table.path, schema, table.statistics, is_partitioned, dated_by, table.counted_at, timezone)
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Writes `batches`, which hold the table's columns; yields `MANIFEST`."""
@@ -120,7 +125,7 @@ class DataWriter:
         if self.dated_by is None:
             yield None, rows
             return
-        dates = self._dates(rows[self.dated_by])
+        dates = self.dates_of(rows[self.dated_by])
         days = dates.unique().to_pylist()
         for day in days:
             if len(days) == 1:
@@ -128,7 +133,8 @@ class DataWriter:
             else:
                 yield day, rows.filter(dates.is_null() if day is None else pc.equal(dates, pa.scalar(day)))
 
-    def _dates(self, values: pa.ChunkedArray) -> pa.ChunkedArray:
+    def dates_of(self, values: pa.ChunkedArray) -> pa.ChunkedArray:
+        """The business dates of instants; dates are those they are."""
         if pa.types.is_date(values.type):
             return values
         days = pc.local_timestamp(values.cast(pa.timestamp("us", self.timezone))).cast(pa.date32())
@@ -295,6 +301,7 @@ class _Filling:
         """Arrow memory of its rows that wait for a row group."""
         self._rows = 0
         self._statistics = {name: _Statistic() for name in writer.statistics}
+        self._dates: set[date] = set()
         self.bytes = 0
         """Arrow memory of all rows so far."""
 
@@ -317,6 +324,9 @@ class _Filling:
         rows = rows.select(self._schema.names)
         for name, statistic in self._statistics.items():
             statistic.add(rows[name])
+        for columns in self._writer.counted_at:
+            instants = pc.coalesce(*(rows[name] for name in columns))
+            self._dates.update(self._writer.dates_of(instants).drop_null().unique().to_pylist())
         self._rows += rows.num_rows
         self._waiting.append(rows)
         self.waiting += rows.nbytes
@@ -336,7 +346,9 @@ class _Filling:
         folder = f"{BUSINESS_DATE}={day or _NO_DATE}/" if self._writer.is_partitioned else ""
         path = f"{folder}{uuid.uuid4().hex}.snappy.parquet"
         self._writer.store.write(f"{self._writer.folder}/{path}", content)
-        return DataFile(path, len(content), day, self._rows, _delta_statistics(self._rows, self._statistics))
+        statistics = _delta_statistics(self._rows, self._statistics)
+        dates = [each.isoformat() for each in sorted(self._dates)]
+        return DataFile(path, len(content), day, self._rows, statistics, dates)
 
 
 class _Statistic:

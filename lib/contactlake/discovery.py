@@ -65,11 +65,14 @@ class Discovery:
         return set(zip(*(rows[name].to_pylist() for name in columns), strict=True))
 
     def named_transcripts(self, landed: Landed) -> list[tuple[int, ArchiveObject]]:
-        """The transcripts that new interactions name and the window has missed, found by their keys."""
+        """The transcripts that new interactions name and the window has missed, found by their keys.
+
+        Where everything was listed there is nothing to be missed.
+        """
         feeds = [
             (number, entry, _place(section))
             for number, (section, entry) in enumerate(zip(self._configuration.feed, self._entries, strict=True))
-            if entry.feed == SYMBEE_TRANSCRIPTS.name
+            if entry.feed == SYMBEE_TRANSCRIPTS.name and self._window(section).start is not None
         ]
         keys = transcripts_wanted(self._lake, landed) if feeds else []
         places = [(key, number, entry, place) for key in keys for number, entry, place in feeds]

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import reduce
+from itertools import chain
 from operator import add
 
 from pyspark.sql import Column, DataFrame
@@ -17,13 +18,13 @@ from contactlake.conform.agent_time import IS_LOGIN
 from contactlake.conform.dates import is_between
 from contactlake.conform.interactions import media_key
 from contactlake.conform.symbee import symbee_environment
-from contactlake.feeds.connect import CONTACT_ENDS
 from contactlake.pruning import Around, Overlapping
 from contactlake.store import Lake
 from contactlake.tables.conformed import AGENT_SESSION, RECONCILIATION
 from contactlake.tables.declaration import Table
 from contactlake.tables.events import (
     CONNECT_CONTACT,
+    EVENT_TABLES,
     SYMBEE_AGENT_EVENT,
     SYMBEE_INTERACTION,
     SYMBEE_TRANSCRIPT,
@@ -37,24 +38,18 @@ NAMES: dict[Table, tuple[str, ...]] = {
 }
 """Per table, the ids by which its rows belong together: in a pair, a conversation, a leg."""
 
-_CONTACT_END = f"coalesce({', '.join(CONTACT_ENDS)})"
+
+def _first_of(columns: Sequence[str]) -> str:
+    return columns[0] if len(columns) == 1 else f"coalesce({', '.join(columns)})"
+
+
 COUNTED_AT: dict[Table, tuple[str, ...]] = {
-    SYMBEE_INTERACTION: ("completed_at",),
-    SYMBEE_WORK_CODE: ("created_at",),
-    SYMBEE_USER_USAGE: ("usage_entry_at",),
-    SYMBEE_AGENT_EVENT: ("current_state_at",),
-    SYMBEE_TRANSCRIPT: (),
-    CONNECT_CONTACT: (_CONTACT_END, f"coalesce(disconnect_at, dequeued_at, {_CONTACT_END})"),
+    table: tuple(_first_of(columns) for columns in table.counted_at) for table in EVENT_TABLES
 }
 """Per event table, the instants whose dates its rows are counted on, in Spark SQL."""
 
-
 COUNTED_COLUMNS: dict[Table, tuple[str, ...]] = {
-    SYMBEE_INTERACTION: ("completed_at",),
-    SYMBEE_WORK_CODE: ("created_at",),
-    SYMBEE_USER_USAGE: ("usage_entry_at",),
-    SYMBEE_AGENT_EVENT: ("current_state_at",),
-    CONNECT_CONTACT: (*CONTACT_ENDS, "dequeued_at"),
+    table: tuple(dict.fromkeys(chain(*table.counted_at))) for table in EVENT_TABLES
 }
 """Per event table, the columns that one of these instants is taken from."""
 

@@ -130,7 +130,7 @@ def land(spark: SparkSession, landing: Landing, objects: Iterable[tuple[int, Arc
             case "FILE":
                 path = row["table"]
                 if path in landing.adopting:
-                    laid = DataFile(row["file"], row["size"], None, row["records"], row["detail"])
+                    laid = DataFile(row["file"], row["size"], None, row["records"], row["detail"], row["dates"])
                     landed.adoptable[path].append(laid)
                     landed.files[path].append(f"{landing.lake.uri}/{path}/{laid.path}")
                 else:

@@ -60,15 +60,16 @@ MANIFEST = pa.schema(
         pa.field("least", pa.int64()),
         pa.field("greatest", pa.int64()),
         pa.field("nulls", pa.int64()),
+        pa.field("dates", pa.list_(pa.string())),
     ]
 )
 """Per object (READ, VANISHED, REFUSED), per object and record type (COUNT), and per file laid down (FILE; of a file of
-the table itself, `file` is below the table's folder and `detail` its statistics; of others, `least`, `greatest` and
-`nulls` are of the table's `lasting` instant, in microseconds since 1970)."""
+the table itself, `file` is below the table's folder, `detail` its statistics and `dates` those its rows are counted on;
+of others, `least`, `greatest` and `nulls` are of the table's `lasting` instant, in microseconds since 1970)."""
 
 MANIFEST_DDL = (
     "entry int, key string, status string, detail string, record_type string, `table` string, file string, "
-    "size bigint, records bigint, quarantined bigint, least bigint, greatest bigint, nulls bigint"
+    "size bigint, records bigint, quarantined bigint, least bigint, greatest bigint, nulls bigint, dates array<string>"
 )
 
 
@@ -353,6 +354,7 @@ def _laid(path: str, file: DataFile) -> dict[str, object]:
         "size": file.size,
         "records": file.rows,
         "detail": file.statistics,
+        "dates": file.dates,
     }
 
 

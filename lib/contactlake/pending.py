@@ -95,11 +95,12 @@ class Changes:
 def touched_dates(lake: Lake, changes: Sequence[Change], timezone: str, heartbeat_timeout_minutes: int) -> list[date]:
     """Every business date that `changes` can touch, in order."""
     changed = Changes(changes)
+    told = {date.fromisoformat(day) for change in changes for file in change.files for day in file.dates}
     found: list[DataFrame] = [
-        _dates(rows, instants, timezone)
-        for table, instants in COUNTED_AT.items()
-        if instants
-        for rows in changed.both(table)
+        _dates(rows, COUNTED_AT[change.record_type.table], timezone)
+        for change in changes
+        if not change.files and change.record_type.table.counted_at
+        for rows in changed.both(change.record_type.table)
     ]
     found += _family_dates(lake, changed, timezone)
     found += _agent_dates(lake, changes, timezone)
@@ -108,9 +109,9 @@ def touched_dates(lake: Lake, changes: Sequence[Change], timezone: str, heartbea
         around = f"interval {heartbeat_timeout_minutes} minutes"
         found.append(_dates_between(rows, f"usage_entry_at - {around}", f"usage_entry_at + {around}", timezone))
     union = _union(found)
-    if union is None:
-        return []
-    return sorted(row["business_date"] for row in union.distinct().collect())
+    if union is not None:
+        told.update(row["business_date"] for row in union.distinct().collect())
+    return sorted(told)
 
 
 def _family_dates(lake: Lake, changed: Changes, timezone: str) -> list[DataFrame]:

@@ -7,12 +7,12 @@ from datetime import date, datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from contactlake.feeds.connect import CONTACT_ENDS
 from contactlake.privacy import Marks
 from contactlake.tables.conformed import AGENT
 from contactlake.tables.declaration import Table
 from contactlake.tables.events import (
     CONNECT_CONTACT,
+    CONTACT_ENDS,
     SYMBEE_AGENT_EVENT,
     SYMBEE_INTERACTION,
     SYMBEE_TRANSCRIPT,

@@ -19,16 +19,19 @@ from tests.s3_server import Bucket
 from contactlake import data_files, store
 from contactlake.archive.directory_store import DirectoryStore
 from contactlake.archive.storage import ObjectStore, S3Options, open_store
+from contactlake.conform.dates import business_date
 from contactlake.conforming import open_dates
-from contactlake.data_files import DataFile, DataWriter
+from contactlake.data_files import DataFile, DataWriter, with_columns
 from contactlake.delta_log import DeltaLog, NamedFile
 from contactlake.errors import LakeHeld, StorageError
+from contactlake.evidence import COUNTED_AT
 from contactlake.feeds.arrow_schema import arrow_schema
 from contactlake.pruning import Around, Overlapping, overlaps
 from contactlake.store import Lake, greatest_lease
 from contactlake.tables.conformed import AGENT_SESSION, AGENT_STATE, RECONCILIATION
 from contactlake.tables.declaration import BUSINESS_DATE, Column, Table, count, instant, text
 from contactlake.tables.declaration import date as date_column
+from contactlake.tables.events import CONNECT_CONTACT
 from contactlake.tables.ops import RUN
 
 ZONE = "America/Chicago"
@@ -357,6 +360,31 @@ def test_the_more_files_a_writer_fills_the_less_waits_for_each(
         assert footer.num_row_groups > 2
         taken = footer.row_group(0).num_rows * row_of_each.nbytes / dates
         assert 0.5 * waiting < taken < 1.5 * waiting
+
+
+def test_a_file_tells_the_dates_that_spark_counts_its_rows_on(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data_files, "_FILE_BYTES", 60)
+    ends = ["2025-03-04T05:59:59.999999", "2025-03-04T06:00:00", "2025-11-02T05:30:00", None]
+    ends += ["0001-01-01T00:00:00", "9999-12-31T23:59:59"]
+    rows = [
+        {
+            "contact_id": f"{number}",
+            "acw_ended_at": None if end is None else datetime.fromisoformat(end).replace(tzinfo=UTC),
+            "disconnect_at": datetime(2025, 3, 9, 5 + number % 2, tzinfo=UTC) if number else None,
+            "initiation_at": datetime(2025, 3, 1, 6, tzinfo=UTC),
+        }
+        for number, end in enumerate(ends)
+    ]
+    laid = lake.writer(CONNECT_CONTACT).write(
+        with_columns(pa.Table.from_pylist([row]), arrow_schema(CONNECT_CONTACT)) for row in rows
+    )
+    assert len(laid) == len(rows)
+    assert {len(file.dates) for file in laid} == {1, 2}
+    for file in laid:
+        landed = lake.read_laid(CONNECT_CONTACT, [file])
+        counted = [landed.selectExpr(f"{instant} as at") for instant in COUNTED_AT[CONNECT_CONTACT]]
+        days = {row["day"] for at in counted for row in at.select(business_date("at", ZONE).alias("day")).collect()}
+        assert [date.fromisoformat(day) for day in file.dates] == sorted(days)
 
 
 def test_executors_write_few_files_per_date(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

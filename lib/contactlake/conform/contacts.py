@@ -3,7 +3,7 @@
 from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812
 
-from contactlake.feeds.connect import CONTACT_ENDS
+from contactlake.tables.events import CONTACT_ENDS
 
 
 def contact_ended_at() -> Column:

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812
 
-from contactlake.business_dates import microseconds_of
+from contactlake.business_dates import date_start, microseconds_of
 
 
 def at(instant: datetime) -> Column:
@@ -25,9 +25,12 @@ def business_date(instant: str, timezone: str) -> Column:
 
     The calendar begins with the year 1 and ends with 9999: a zone's offset leads nowhere beyond.
     """
-    day = f"to_date(from_utc_timestamp(`{instant}`, '{timezone}'))"
-    first, last = "date'0001-01-01'", "date'9999-12-31'"
-    return F.expr(f"case when {day} < {first} then {first} when {day} > {last} then {last} else {day} end")
+    second, last = (microseconds_of(date_start(day, timezone)) for day in (date(1, 1, 2), date.max))
+    return F.expr(
+        f"case when `{instant}` < timestamp_micros({second}) then date'0001-01-01'"
+        f" when `{instant}` >= timestamp_micros({last}) then date'9999-12-31'"
+        f" else to_date(from_utc_timestamp(`{instant}`, '{timezone}')) end"
+    )
 
 
 def is_one_of(day: Column, dates: Iterable[date]) -> Column:

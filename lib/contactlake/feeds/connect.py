@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from contactlake.feeds.record_type import Columns, Context, Feed, Field, Kind, RecordType
-from contactlake.tables.events import CONNECT_CONTACT
+from contactlake.tables.events import CONNECT_CONTACT, CONTACT_ENDS
 
 _CHANNELS = frozenset({"VOICE", "CHAT", "TASK", "EMAIL"})
 _INITIATION_METHODS = frozenset(
@@ -164,9 +164,6 @@ def _derive(columns: Columns, context: Context) -> Columns:
         "chat_metrics": _metrics(columns),
     }
 
-
-CONTACT_ENDS = ("acw_ended_at", "disconnect_at", "acw_started_at", "last_update_at", "initiation_at")
-"""A contact's end is the first of these that is there."""
 
 CONTACT = RecordType(
     name="CONTACT_RECORD",

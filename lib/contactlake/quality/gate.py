@@ -151,7 +151,8 @@ def _table_suite(audited: Audited) -> _Suite:
                     ),
                 )
             )
-    figures = audited.figures.astype({name: "int64" for name in audited.figures.columns if name != "business_date"})
+    dates = audited.figures[["business_date"]]
+    figures = dates.join(audited.figures.drop(columns="business_date").astype("int64"))
     if figures.empty:  # no rows break no rule
         figures = pd.DataFrame([{name: None if name == "business_date" else 0 for name in figures.columns}])
     return _Suite(table.name, figures, tuple(expectations))

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain
 
 BUSINESS_DATE = "business_date"
 """The column that conformed and gold tables are partitioned by."""
@@ -82,6 +83,8 @@ class Table:
     thresholds do: rows that differ in them are never taken together. `dated_by` is the column that tells a row's
     business date: a date of that name, or an instant, whose date is the one that it has in the lake's time zone.
     `lasting` is an instant whose date no version of a row changes: older versions are looked for around it alone.
+    `counted_at` are the instants whose business dates a row of an event table is counted on, each the first of so many
+    columns that is there.
     """
 
     layer: str
@@ -96,13 +99,14 @@ class Table:
     balances: tuple[Balance, ...] = field(default=(), repr=False)
     dated_by: str = BUSINESS_DATE
     lasting: str | None = None
+    counted_at: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]
         known = set(names)
         if len(known) != len(names):
             raise ValueError(f"{self}: a column is declared twice")
-        for used in (*self.key, *self.partition_by, *self.statistics):
+        for used in (*self.key, *self.partition_by, *self.statistics, *chain(*self.counted_at)):
             if used not in known:
                 raise ValueError(f"{self}: {used} is used but not declared")
         if not set(self.overlapping) <= set(self.key):

@@ -20,6 +20,9 @@ _USER = (
     text("user_report_hierarchy", "The agent's reporting hierarchy, parts joined by `|`."),
 )
 
+CONTACT_ENDS = ("acw_ended_at", "disconnect_at", "acw_started_at", "last_update_at", "initiation_at")
+"""A contact's end is the first of these that is there."""
+
 SYMBEE_INTERACTION = Table(
     layer="silver",
     name="symbee_interaction",
@@ -27,6 +30,7 @@ SYMBEE_INTERACTION = Table(
     key=("task_id",),
     statistics=("task_id", "gateway_task_id", "initiation_at", "completed_at"),
     lasting="initiation_at",
+    counted_at=(("completed_at",),),
     columns=(
         text("task_id", "The task within Symbee Connect.", required=True),
         *_COMPANY,
@@ -75,6 +79,7 @@ SYMBEE_WORK_CODE = Table(
     ),
     statistics=("gateway_task_id", "created_at"),
     lasting="created_at",
+    counted_at=(("created_at",),),
     columns=(
         *_COMPANY,
         text("work_group_name", "The group that the code is configured in."),
@@ -97,6 +102,7 @@ SYMBEE_USER_USAGE = Table(
     key=("company_id", "environment", "username", "usage_entry_at", "usage_action_code", "product_id"),
     statistics=("username", "usage_entry_at"),
     lasting="usage_entry_at",
+    counted_at=(("usage_entry_at",),),
     columns=(
         instant("usage_entry_at", "When it happened.", required=True),
         *_COMPANY,
@@ -138,6 +144,7 @@ SYMBEE_AGENT_EVENT = Table(
     ),
     statistics=("username", "agent_session_id", "current_state_at"),
     lasting="current_state_at",
+    counted_at=(("current_state_at",),),
     columns=(
         *_COMPANY,
         *_USER,
@@ -197,6 +204,7 @@ CONNECT_CONTACT = Table(
         "last_update_at",
     ),
     lasting="initiation_at",
+    counted_at=(CONTACT_ENDS, ("disconnect_at", "dequeued_at", *CONTACT_ENDS)),
     columns=(
         text("contact_id", "The contact.", required=True),
         text("initial_contact_id", "The first contact of the conversation."),
