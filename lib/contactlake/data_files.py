@@ -3,13 +3,11 @@
 Runs inside `mapInArrow` and on the driver alike. A file counts once a commit names it; one that none names is rubbish.
 """
 
-import json
-import math
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from functools import cache, cached_property
+from datetime import date
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,6 +18,8 @@ import pyarrow.parquet as pq
 
 from contactlake.archive.storage import ObjectStore
 from contactlake.feeds.arrow_schema import arrow_schema
+from contactlake.file_statistics import Statistic, delta_statistics
+from contactlake.parquet_encodings import encodings
 from contactlake.tables.declaration import BUSINESS_DATE, Table
 from contactlake.workers import give_back, spare_jars
 
@@ -32,13 +32,7 @@ _FILE_BYTES = 128 << 20
 _HELD_BYTES = 64 << 20
 """The most that a writer holds of all its files together: rows that wait, and finished row groups."""
 _GATHERED_ROWS = 20_000
-_LOOKED_AT_ROWS = 2048
-"""So many of a file's rows tell how its columns are best laid down; a file of fewer is small in any case."""
-_WORTHWHILE = 0.85
-"""A column is compressed if that leaves less of it."""
 _NO_DATE = "__HIVE_DEFAULT_PARTITION__"
-_STATISTIC_LENGTH = 32
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - arithmetic alone; a statistic's Z is written by hand
 
 MANIFEST = pa.schema(
     [
@@ -252,40 +246,6 @@ def _row_group_bytes(files: int) -> int:
     return max(_LEAST_ROW_GROUP, min(_GREATEST_ROW_GROUP, _WAITING_BYTES // files))
 
 
-def _encodings(rows: pa.Table) -> dict[str, Any]:
-    """How Parquet had best lay down what is like `rows`, as arguments of its writer.
-
-    A dictionary makes ids and instants larger, and slower to write and to read; Snappy finds next to nothing in ids.
-    What lies in lists and maps always has a dictionary.
-    """
-    looked_at = rows.slice(0, _LOOKED_AT_ROWS)
-    if looked_at.num_rows < _LOOKED_AT_ROWS:
-        return {"compression": "snappy"}
-    repetitive = list(_leaves(rows.schema))
-    for name, values in zip(looked_at.column_names, looked_at.columns, strict=True):
-        if not pa.types.is_nested(values.type):
-            there = len(values) - values.null_count
-            if 2 * pc.count_distinct(values, mode="only_valid").as_py() > there:
-                repetitive.remove(name)
-    sink = pa.BufferOutputStream()
-    pq.write_table(looked_at, sink, compression="snappy", use_dictionary=repetitive, write_statistics=False)
-    group = pq.read_metadata(pa.BufferReader(sink.getvalue())).row_group(0)
-    sizes = {
-        column.path_in_schema: (column.total_compressed_size, column.total_uncompressed_size)
-        for column in map(group.column, range(group.num_columns))
-    }
-    codecs = {leaf: "none" if small > _WORTHWHILE * large else "snappy" for leaf, (small, large) in sizes.items()}
-    return {"use_dictionary": repetitive, "compression": codecs}
-
-
-@cache
-def _leaves(schema: pa.Schema) -> tuple[str, ...]:
-    sink = pa.BufferOutputStream()
-    pq.write_table(schema.empty_table(), sink)
-    leaves = pq.ParquetFile(sink.getvalue()).schema
-    return tuple(leaves.column(number).path for number in range(len(leaves)))
-
-
 class _Filling:
     """A file that is being filled: rows wait for a row group, finished groups lie compressed in memory."""
 
@@ -300,7 +260,7 @@ class _Filling:
         self.waiting = 0
         """Arrow memory of its rows that wait for a row group."""
         self._rows = 0
-        self._statistics = {name: _Statistic() for name in writer.statistics}
+        self._statistics = {name: Statistic() for name in writer.statistics}
         self._dates: set[date] = set()
         self.bytes = 0
         """Arrow memory of all rows so far."""
@@ -313,7 +273,7 @@ class _Filling:
             self._schema,
             store_schema=False,
             write_statistics=list(self._writer.statistics) or False,
-            **_encodings(pa.concat_tables(self._waiting)),
+            **encodings(pa.concat_tables(self._waiting)),
         )
 
     @property
@@ -346,82 +306,6 @@ class _Filling:
         folder = f"{BUSINESS_DATE}={day or _NO_DATE}/" if self._writer.is_partitioned else ""
         path = f"{folder}{uuid.uuid4().hex}.snappy.parquet"
         self._writer.store.write(f"{self._writer.folder}/{path}", content)
-        statistics = _delta_statistics(self._rows, self._statistics)
+        statistics = delta_statistics(self._rows, self._statistics)
         dates = [each.isoformat() for each in sorted(self._dates)]
         return DataFile(path, len(content), day, self._rows, statistics, dates)
-
-
-class _Statistic:
-    """Smallest and greatest value of one column, and how many are null."""
-
-    def __init__(self) -> None:
-        self.nulls = 0
-        self.least: Any = None
-        self.greatest: Any = None
-        self.is_bounded = True
-
-    def add(self, values: pa.ChunkedArray) -> None:
-        self.nulls += values.null_count
-        kind = values.type
-        if pa.types.is_timestamp(kind):
-            values = values.cast(pa.int64())
-        elif pa.types.is_floating(kind):
-            if not pc.all(pc.is_finite(values), min_count=0).as_py():
-                self.is_bounded = False
-        elif not (pa.types.is_string(kind) or pa.types.is_integer(kind) or pa.types.is_date(kind)):
-            self.is_bounded = False
-        if not self.is_bounded or values.null_count == len(values):
-            return
-        bounds = pc.min_max(values).as_py()
-        least, greatest = bounds["min"], bounds["max"]
-        if pa.types.is_timestamp(kind):
-            # Delta's own grain is the millisecond: what is rounded outwards hides no row.
-            least, greatest = least // 1000, -(-greatest // 1000)
-        self._widen(*((_Millis(least), _Millis(greatest)) if pa.types.is_timestamp(kind) else (least, greatest)))
-
-    def _widen(self, least: Any, greatest: Any) -> None:
-        self.least = least if self.least is None else min(self.least, least)
-        self.greatest = greatest if self.greatest is None else max(self.greatest, greatest)
-
-
-class _Millis(int):
-    """An instant in milliseconds since 1970, UTC."""
-
-
-def _delta_statistics(rows: int, statistics: Mapping[str, _Statistic]) -> str:
-    """The statistics as the Delta protocol writes them; a bound that cannot be written is left out."""
-    least, greatest = {}, {}
-    for name, statistic in statistics.items():
-        if statistic.is_bounded and statistic.least is not None:
-            least[name], greatest[name] = _lower(statistic.least), _upper(statistic.greatest)
-    return json.dumps(
-        {
-            "numRecords": rows,
-            "minValues": {name: bound for name, bound in least.items() if bound is not None},
-            "maxValues": {name: bound for name, bound in greatest.items() if bound is not None},
-            "nullCount": {name: statistic.nulls for name, statistic in statistics.items()},
-        }
-    )
-
-
-def _lower(value: Any) -> Any:
-    return value[:_STATISTIC_LENGTH] if isinstance(value, str) else _plain(value)
-
-
-def _upper(value: Any) -> Any:
-    """A long text is cut and the greatest character put behind it, which is above whatever followed."""
-    if not isinstance(value, str) or len(value) <= _STATISTIC_LENGTH:
-        return _plain(value)
-    return None if value[_STATISTIC_LENGTH] == "\U0010ffff" else value[:_STATISTIC_LENGTH] + "\U0010ffff"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, _Millis):
-        try:
-            instant = _EPOCH + timedelta(milliseconds=value)
-        except OverflowError:
-            return None
-        return instant.isoformat(timespec="milliseconds") + "Z"
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value.isoformat() if isinstance(value, date) else value
