@@ -332,8 +332,11 @@ def _agent_dates(lake: Lake, changes: Sequence[Change], timezone: str) -> list[D
     agents = earlier.select("fresh.environment", "fresh.agent")
     if replaced is not None:
         agents = agents.unionByName(replaced.select("environment", "agent"))
+    agents = agents.distinct().localCheckpoint()
+    if agents.isEmpty():  # as on most days: then not all verdicts of the lake need be looked through
+        return []
     verdicts = lake.read(RECONCILIATION).where(F.col("status").isin(*_AGENT_STATUSES)).alias("verdict")
-    touched = verdicts.join(agents.distinct().alias("changed"), _is_same_agent("verdict", "changed"), "left_semi")
+    touched = verdicts.join(agents.alias("changed"), _is_same_agent("verdict", "changed"), "left_semi")
     return [touched.select("business_date")]
 
 
