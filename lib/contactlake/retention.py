@@ -10,24 +10,12 @@ import pyarrow.compute as pc
 from contactlake.privacy import Marks
 from contactlake.tables.conformed import AGENT
 from contactlake.tables.declaration import Table
-from contactlake.tables.events import (
-    CONNECT_CONTACT,
-    CONTACT_ENDS,
-    SYMBEE_AGENT_EVENT,
-    SYMBEE_INTERACTION,
-    SYMBEE_TRANSCRIPT,
-    SYMBEE_USER_USAGE,
-    SYMBEE_WORK_CODE,
-)
+from contactlake.tables.events import EVENT_TABLES, SYMBEE_TRANSCRIPT
 from contactlake.tables.ops import QUARANTINE
 
 _DATED_AT: Mapping[Table, tuple[str, ...]] = {
-    SYMBEE_INTERACTION: ("completed_at",),
-    SYMBEE_WORK_CODE: ("created_at",),
-    SYMBEE_USER_USAGE: ("usage_entry_at",),
-    SYMBEE_AGENT_EVENT: ("current_state_at",),
+    **{table: table.counted_at[0] for table in EVENT_TABLES if table.counted_at},
     SYMBEE_TRANSCRIPT: ("last_message_at", "ingested_at"),
-    CONNECT_CONTACT: CONTACT_ENDS,
     AGENT: ("last_seen_at",),
     QUARANTINE: ("quarantined_at",),
 }
