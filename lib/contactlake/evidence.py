@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import reduce
 from itertools import chain
-from operator import add
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
@@ -185,24 +184,21 @@ def closure(lake: Lake, seeds: Sequence[DataFrame]) -> Closure:
         lake.read(table).select(
             F.lit(table.path).alias("path"),
             F.to_date("initiation_at").alias("day"),
-            F.array(*NAMES[table]).alias("ids"),
-            reduce(add, (F.col(name).isNotNull().cast("int") for name in NAMES[table])).alias("named"),
+            F.array_compact(F.array(*NAMES[table])).alias("ids"),
         )
         for table in tables.values()
     ]
     linked = reduce(lambda left, right: left.unionByName(right), links)
-    by_id = linked.where("named > 1").select(F.explode("ids").alias("id"), "ids").where("id is not null")
-    fresh = found
-    while True:
-        shared = by_id.join(fresh, ["id"], "left_semi").select(F.explode("ids").alias("id")).where("id is not null")
-        fresh = shared.distinct().join(found, ["id"], "left_anti").localCheckpoint()
-        if fresh.isEmpty():
-            break
-        found = found.unionByName(fresh).localCheckpoint()
-    lying = linked.select("path", "day", F.explode("ids").alias("id")).join(found, ["id"], "left_semi")
+    by_id = linked.select(F.explode("ids").alias("id"), "path", "day", "ids")
     begun_on: dict[Table, set[date | None]] = {table: set() for table in tables.values()}
-    for row in lying.select("path", "day").distinct().collect():
-        begun_on[tables[row["path"]]].add(row["day"])
+    fresh = found
+    while not fresh.isEmpty():
+        met = by_id.join(fresh, ["id"], "left_semi").select(F.explode("ids").alias("id"), "path", "day")
+        met = met.distinct().localCheckpoint()
+        for row in met.select("path", "day").distinct().collect():
+            begun_on[tables[row["path"]]].add(row["day"])
+        fresh = met.select("id").distinct().join(found, ["id"], "left_anti").localCheckpoint()
+        found = found.unionByName(fresh).localCheckpoint()
     return Closure(found, begun_on)
 
 

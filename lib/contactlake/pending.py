@@ -7,18 +7,26 @@ verdict depends on when Symbee first named their agent.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from contactlake.business_dates import instant_of
+from contactlake.business_dates import instant_of, shifted
 from contactlake.conform.agent_time import IS_LOGIN, SESSION, agent_time, session_events
 from contactlake.conform.dates import business_date
 from contactlake.conform.interactions import media_key
 from contactlake.conform.symbee import symbee_environment
-from contactlake.evidence import COUNTED_AT, COUNTED_COLUMNS, NAMES, closure, holding, ids_of, transcripts_of
+from contactlake.evidence import (
+    COUNTED_AT,
+    COUNTED_COLUMNS,
+    NAMES,
+    closure,
+    holding,
+    ids_of,
+    transcripts_of,
+)
 from contactlake.ingest import LAKE_ROW, Change
 from contactlake.pruning import Around
 from contactlake.store import Lake
@@ -42,10 +50,16 @@ _SIGHTED_AT = {
 }
 """Per Symbee table, when its rows name an agent."""
 
+_AGENT = ("environment", "agent")
 _SYMBEE = "symbee"
 """The source of what Symbee's feeds tell."""
 _ANY_CLOCK = datetime(2000, 1, 1, tzinfo=UTC)
 """The clock tells whether a session is open, which its dates do not depend on."""
+
+_LOGIN_WITHIN = timedelta(days=31)
+"""How far back an agent's last LOGIN is looked for before it is looked for in all of the lake."""
+_FEW_VALUES = 1_000
+"""So many values may be told to Parquet; Spark tells it as many one by one (spark-defaults.conf)."""
 
 _AGENT_STATUSES = ("NOT_SYMBEE_AGENT", "AWAITING_INTERACTION", "MISSING_INTERACTION")
 
@@ -172,12 +186,8 @@ def _changed_sessions(changed: Changes) -> DataFrame:
     return rows.select(*SESSION).distinct()
 
 
-def _changed_agents(lake: Lake, changed: Changes) -> DataFrame:
-    """The agents of changed events: changed_environment, changed_agent, since.
-
-    No session of theirs that began before `since` is changed: it has no changed event, and where it has no end of its
-    own, a LOGIN ends what can be known of it before the first changed event.
-    """
+def _changed_agents(changed: Changes) -> DataFrame:
+    """The agents of changed events, and the first of these: environment, agent, changed_at."""
     named = [
         rows.select(
             symbee_environment().alias("environment"),
@@ -189,26 +199,58 @@ def _changed_agents(lake: Lake, changed: Changes) -> DataFrame:
     ]
     union = _union(named)
     assert union is not None  # noqa: S101 - only called where one of the tables is changed
-    agents = union.groupBy("environment", "agent").agg(F.min("at").alias("changed_at"))
-    since: Column = F.col("changed_at")
-    if not lake.is_new(SYMBEE_AGENT_EVENT):
-        agents = agents.localCheckpoint()
-        known = session_events(lake.read(SYMBEE_AGENT_EVENT)).join(agents, ["environment", "agent"])
-        if SYMBEE_AGENT_EVENT in changed:
-            own = _changed_sessions(changed).withColumn("is_own", F.lit(True))
-            known = known.join(own, [*SESSION], "left")
-        else:
-            known = known.withColumn("is_own", F.lit(False))
-        is_login_before = F.expr(IS_LOGIN) & (F.col("at") < F.col("changed_at"))
-        bounds = known.groupBy("environment", "agent").agg(
-            F.coalesce(F.max(F.when(is_login_before, F.col("at"))), F.min("at")).alias("login_at"),
-            F.min(F.when(F.col("is_own"), F.col("at"))).alias("own_at"),
-        )
-        agents = agents.join(bounds, ["environment", "agent"], "left")
-        since = F.least("changed_at", "login_at", "own_at")
-    return agents.select(
-        F.col("environment").alias("changed_environment"), F.col("agent").alias("changed_agent"), since.alias("since")
-    ).localCheckpoint()
+    return union.groupBy(*_AGENT).agg(F.min("at").alias("changed_at"))
+
+
+def _narrowed(rows: DataFrame, column: str, values: DataFrame) -> DataFrame:
+    """`rows` with the values of the one column of `values`, where these are few: a superset of them otherwise.
+
+    Told as literals they reach Parquet's dictionaries, and what holds none of them is not read.
+    """
+    few = [value for (value,) in values.distinct().limit(_FEW_VALUES + 1).collect()]
+    return rows if len(few) > _FEW_VALUES else rows.where(F.col(column).isin(few))
+
+
+def _last_logins(events: DataFrame, agents: DataFrame) -> DataFrame:
+    """Of those of `agents` (environment, agent, changed_at) that any of `events` is of: login_at, the last LOGIN before
+    changed_at, and first_at, the first event."""
+    is_before = F.expr(IS_LOGIN) & (F.col("at") < F.col("changed_at"))
+    return (
+        session_events(events)
+        .join(agents, [*_AGENT])
+        .groupBy(*_AGENT)
+        .agg(F.max(F.when(is_before, F.col("at"))).alias("login_at"), F.min("at").alias("first_at"))
+    )
+
+
+def _since(lake: Lake, changed: Changes) -> DataFrame:
+    """The agents of changed events, and an instant: environment, agent, since.
+
+    No session of theirs that began before `since` is changed: it has no changed event, and where it has no end of its
+    own, a LOGIN ends what can be known of it before the first changed event.
+    """
+    agents = _changed_agents(changed).localCheckpoint()
+    (row,) = agents.agg(*(F.unix_micros(of("changed_at")).alias(of.__name__) for of in (F.min, F.max))).collect()
+    if row["min"] is None or lake.is_new(SYMBEE_AGENT_EVENT):
+        return agents.withColumnRenamed("changed_at", "since")
+    events = lake.read(SYMBEE_AGENT_EVENT)
+    # Most have logged in of late: only for the others all of their events are looked through.
+    span = shifted(instant_of(row["min"]), -_LOGIN_WITHIN), instant_of(row["max"])
+    logins = lake.read(SYMBEE_AGENT_EVENT, around=Around(("current_state_at",), [span])).where(IS_LOGIN)
+    bounds = agents.join(_last_logins(logins, agents).drop("first_at"), [*_AGENT], "left")
+    if SYMBEE_AGENT_EVENT in changed:
+        sessions = _changed_sessions(changed).localCheckpoint()
+        theirs = session_events(_narrowed(events, "agent_session_id", sessions.select("session_id")))
+        own = theirs.join(sessions, [*SESSION], "left_semi").groupBy(*_AGENT).agg(F.min("at").alias("own_at"))
+        bounds = bounds.join(own, [*_AGENT], "left")
+    else:
+        bounds = bounds.withColumn("own_at", F.lit(None).cast("timestamp"))
+    bounds = bounds.localCheckpoint()
+    others = bounds.where("login_at is null").select(*_AGENT, "changed_at")
+    firsts = _last_logins(_narrowed(events, "username", others.select("agent")), others)
+    first_at = firsts.select(*_AGENT, F.coalesce("login_at", "first_at").alias("first_at"))
+    since = F.least("changed_at", F.coalesce("login_at", "first_at"), "own_at").alias("since")
+    return bounds.join(first_at, [*_AGENT], "left").select(*_AGENT, since).localCheckpoint()
 
 
 def _session_dates(lake: Lake, changed: Changes, timezone: str) -> list[DataFrame]:
@@ -216,7 +258,9 @@ def _session_dates(lake: Lake, changed: Changes, timezone: str) -> list[DataFram
     tables = (SYMBEE_AGENT_EVENT, SYMBEE_USER_USAGE)
     if not any(table in changed for table in tables):
         return []
-    agents = _changed_agents(lake, changed)
+    agents = _since(lake, changed).select(
+        F.col("environment").alias("changed_environment"), F.col("agent").alias("changed_agent"), "since"
+    )
     (row,) = agents.agg(F.unix_micros(F.min("since")).alias("since")).collect()
     is_theirs = (symbee_environment() == F.col("changed_environment")) & (F.col("username") == F.col("changed_agent"))
 
