@@ -188,8 +188,9 @@ def closure(lake: Lake, seeds: Sequence[DataFrame]) -> Closure:
         )
         for table in tables.values()
     ]
-    linked = reduce(lambda left, right: left.unionByName(right), links)
-    by_id = linked.select(F.explode("ids").alias("id"), "path", "day", "ids")
+    by_id = reduce(lambda left, right: left.unionByName(right), links).select(
+        F.explode("ids").alias("id"), "path", "day", "ids"
+    )
     begun_on: dict[Table, set[date | None]] = {table: set() for table in tables.values()}
     fresh = found
     while not fresh.isEmpty():
@@ -198,7 +199,7 @@ def closure(lake: Lake, seeds: Sequence[DataFrame]) -> Closure:
         for row in met.select("path", "day").distinct().collect():
             begun_on[tables[row["path"]]].add(row["day"])
         fresh = met.select("id").distinct().join(found, ["id"], "left_anti").localCheckpoint()
-        found = found.unionByName(fresh).localCheckpoint()
+        found = found.unionByName(fresh)
     return Closure(found, begun_on)
 
 

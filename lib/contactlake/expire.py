@@ -6,6 +6,7 @@ from typing import Any
 
 from contactlake import pending
 from contactlake.business_dates import date_of, date_start
+from contactlake.care import drop_files, purge, rewrite
 from contactlake.config import Configuration
 from contactlake.delta_log import NamedFile
 from contactlake.errors import ConfigurationError
@@ -52,7 +53,7 @@ def expire(configuration: Configuration, as_of: datetime, progress: Progress) ->
         }
         tenure.complete(summary)
         with tenure.step("remove what was before"):
-            summary["files_removed"] = sum(lake.purge(table) for table in firsts)
+            summary["files_removed"] = sum(purge(lake, table) for table in firsts)
     return summary
 
 
@@ -85,11 +86,11 @@ def _delete_before(lake: Lake, table: Table, first: date, timezone: str) -> int:
     """Deletes the table's rows of dates before `first`; returns how many."""
     files = lake.files(table)
     if table.partition_by:
-        return lake.drop_files(table, [file for file in files if file.business_date and file.business_date < first])
+        return drop_files(lake, table, [file for file in files if file.business_date and file.business_date < first])
     before = date_start(first, timezone)
     instants = dated_at(table)
-    return lake.rewrite(
-        table, Outdated(instants, before), [file for file in files if _may_hold(file, instants, before)]
+    return rewrite(
+        lake, table, Outdated(instants, before), [file for file in files if _may_hold(file, instants, before)]
     )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from contactlake.archive.storage import ObjectStore
+from contactlake.care import from_files, purge, rewrite
 from contactlake.config import PSEUDONYM_KEY_VARIABLE, Configuration
 from contactlake.data_files import read_rows, with_columns
 from contactlake.errors import ConfigurationError
@@ -179,10 +180,10 @@ def forget(configuration: Configuration, customers: Sequence[str], progress: Pro
             with tenure.step("null them"):
                 suppression = Suppression(suppressed.hashes, key)
                 nulled_rows = {
-                    table.path: lake.rewrite(table, _Erasure(table, suppression), lake.files(table)) for table in LINKS
+                    table.path: rewrite(lake, table, _Erasure(table, suppression), lake.files(table)) for table in LINKS
                 }
                 plain = frozenset({plain_form(value) for value in customers} | {one.lower() for one in ids})
-                nulled_rows[QUARANTINE.path] = lake.rewrite(QUARANTINE, _Redaction(plain), lake.files(QUARANTINE))
+                nulled_rows[QUARANTINE.path] = rewrite(lake, QUARANTINE, _Redaction(plain), lake.files(QUARANTINE))
         summary: dict[str, Any] = {
             "run_id": tenure.record.run_id,
             "customers": len(asked),
@@ -191,7 +192,7 @@ def forget(configuration: Configuration, customers: Sequence[str], progress: Pro
         }
         tenure.complete(summary)
         with tenure.step("remove what was before"):
-            summary["files_removed"] = sum(lake.purge(table) for table in tables)
+            summary["files_removed"] = sum(purge(lake, table) for table in tables)
     return summary
 
 
@@ -212,5 +213,5 @@ def _ids(lake: Lake, suppression: Suppression) -> set[str]:
     found: set[str] = set()
     for table in LINKS:
         finder = _Ids(lake.store, table, suppression)
-        found |= {row["id"] for row in lake.from_files(lake.files(table), finder.find, finder, _TOLD_DDL)}
+        found |= {row["id"] for row in from_files(lake, lake.files(table), finder.find, finder, _TOLD_DDL)}
     return found

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from contactlake.care import compact, tidy
 from contactlake.config import Configuration
 from contactlake.tables import TABLES
 from contactlake.tenure import Progress, hold_lake
@@ -21,11 +22,11 @@ def maintain(configuration: Configuration, progress: Progress) -> dict[str, Any]
     with hold_lake(configuration, "maintain", None, progress) as tenure:
         lake = tenure.lake
         with tenure.step("compact small files"):
-            compacted = {table.path: number for table in TABLES if (number := lake.compact(table))}
+            compacted = {table.path: number for table in TABLES if (number := compact(lake, table))}
         summary: dict[str, Any] = {"run_id": tenure.record.run_id, "files_compacted": compacted}
         tenure.complete(summary)
         with tenure.step("remove what nothing needs"):
-            removed = [lake.tidy(table, _FILES_KEPT, _LOG_KEPT) for table in TABLES]
+            removed = [tidy(lake, table, _FILES_KEPT, _LOG_KEPT) for table in TABLES]
         summary["files_removed"] = sum(files for files, _ in removed)
         summary["log_entries_removed"] = sum(entries for _, entries in removed)
     return summary

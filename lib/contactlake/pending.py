@@ -18,15 +18,7 @@ from contactlake.conform.agent_time import IS_LOGIN, SESSION, agent_time, sessio
 from contactlake.conform.dates import business_date
 from contactlake.conform.interactions import media_key
 from contactlake.conform.symbee import symbee_environment
-from contactlake.evidence import (
-    COUNTED_AT,
-    COUNTED_COLUMNS,
-    NAMES,
-    closure,
-    holding,
-    ids_of,
-    transcripts_of,
-)
+from contactlake.evidence import COUNTED_AT, COUNTED_COLUMNS, NAMES, closure, holding, ids_of, transcripts_of
 from contactlake.ingest import LAKE_ROW, Change
 from contactlake.pruning import Around
 from contactlake.store import Lake
@@ -59,7 +51,7 @@ _ANY_CLOCK = datetime(2000, 1, 1, tzinfo=UTC)
 _LOGIN_WITHIN = timedelta(days=31)
 """How far back an agent's last LOGIN is looked for before it is looked for in all of the lake."""
 _FEW_VALUES = 1_000
-"""So many values may be told to Parquet; Spark tells it as many one by one (spark-defaults.conf)."""
+"""So many values at most are told to Parquet."""
 
 _AGENT_STATUSES = ("NOT_SYMBEE_AGENT", "AWAITING_INTERACTION", "MISSING_INTERACTION")
 
@@ -179,11 +171,10 @@ def _message_dates(
 # --- sessions ---
 
 
-def _changed_sessions(changed: Changes) -> DataFrame:
+def _changed_sessions(changed: Changes) -> DataFrame | None:
     """The sessions (environment, agent, session_id) that a changed agent event belongs to."""
     rows = _union(session_events(rows) for rows in changed.both(SYMBEE_AGENT_EVENT))
-    assert rows is not None  # noqa: S101 - only called where the table is changed
-    return rows.select(*SESSION).distinct()
+    return None if rows is None else rows.select(*SESSION).distinct().localCheckpoint()
 
 
 def _changed_agents(changed: Changes) -> DataFrame:
@@ -199,13 +190,13 @@ def _changed_agents(changed: Changes) -> DataFrame:
     ]
     union = _union(named)
     assert union is not None  # noqa: S101 - only called where one of the tables is changed
-    return union.groupBy(*_AGENT).agg(F.min("at").alias("changed_at"))
+    return union.groupBy(*_AGENT).agg(F.min("at").alias("changed_at")).localCheckpoint()
 
 
 def _narrowed(rows: DataFrame, column: str, values: DataFrame) -> DataFrame:
-    """`rows` with the values of the one column of `values`, where these are few: a superset of them otherwise.
+    """`rows` with the values of the one column of `values`, where these are few; more of them otherwise.
 
-    Told as literals they reach Parquet's dictionaries, and what holds none of them is not read.
+    Told as literals the values reach Parquet's dictionaries, and what holds none of them is not read.
     """
     few = [value for (value,) in values.distinct().limit(_FEW_VALUES + 1).collect()]
     return rows if len(few) > _FEW_VALUES else rows.where(F.col(column).isin(few))
@@ -223,34 +214,28 @@ def _last_logins(events: DataFrame, agents: DataFrame) -> DataFrame:
     )
 
 
-def _since(lake: Lake, changed: Changes) -> DataFrame:
-    """The agents of changed events, and an instant: environment, agent, since.
+def _since(lake: Lake, agents: DataFrame, sessions: DataFrame | None) -> DataFrame:
+    """The agents of changed events (environment, agent, changed_at), and an instant: environment, agent, since.
 
-    No session of theirs that began before `since` is changed: it has no changed event, and where it has no end of its
-    own, a LOGIN ends what can be known of it before the first changed event.
+    None of their sessions that began before `since` is changed: it has no changed event, as `sessions` have, and where
+    it has no end of its own, a LOGIN ends what can be known of it before the first changed event.
     """
-    agents = _changed_agents(changed).localCheckpoint()
-    (row,) = agents.agg(*(F.unix_micros(of("changed_at")).alias(of.__name__) for of in (F.min, F.max))).collect()
-    if row["min"] is None or lake.is_new(SYMBEE_AGENT_EVENT):
-        return agents.withColumnRenamed("changed_at", "since")
-    events = lake.read(SYMBEE_AGENT_EVENT)
-    # Most have logged in of late: only for the others all of their events are looked through.
-    span = shifted(instant_of(row["min"]), -_LOGIN_WITHIN), instant_of(row["max"])
-    logins = lake.read(SYMBEE_AGENT_EVENT, around=Around(("current_state_at",), [span])).where(IS_LOGIN)
-    bounds = agents.join(_last_logins(logins, agents).drop("first_at"), [*_AGENT], "left")
-    if SYMBEE_AGENT_EVENT in changed:
-        sessions = _changed_sessions(changed).localCheckpoint()
-        theirs = session_events(_narrowed(events, "agent_session_id", sessions.select("session_id")))
-        own = theirs.join(sessions, [*SESSION], "left_semi").groupBy(*_AGENT).agg(F.min("at").alias("own_at"))
-        bounds = bounds.join(own, [*_AGENT], "left")
-    else:
-        bounds = bounds.withColumn("own_at", F.lit(None).cast("timestamp"))
-    bounds = bounds.localCheckpoint()
-    others = bounds.where("login_at is null").select(*_AGENT, "changed_at")
-    firsts = _last_logins(_narrowed(events, "username", others.select("agent")), others)
-    first_at = firsts.select(*_AGENT, F.coalesce("login_at", "first_at").alias("first_at"))
-    since = F.least("changed_at", F.coalesce("login_at", "first_at"), "own_at").alias("since")
-    return bounds.join(first_at, [*_AGENT], "left").select(*_AGENT, since).localCheckpoint()
+    instants = [agents.withColumnRenamed("changed_at", "at")]
+    (row,) = agents.agg(F.unix_micros(F.min("changed_at")).alias("changed_at")).collect()
+    if row["changed_at"] is not None and not lake.is_new(SYMBEE_AGENT_EVENT):
+        # Most have logged in of late: only for the others all of their events are looked through.
+        span = shifted(instant_of(row["changed_at"]), -_LOGIN_WITHIN), None
+        late = lake.read(SYMBEE_AGENT_EVENT, around=Around(("current_state_at",), [span])).where(IS_LOGIN)
+        logins = _last_logins(late, agents).where("login_at is not null").localCheckpoint()
+        others = agents.join(logins, [*_AGENT], "left_anti")
+        events = lake.read(SYMBEE_AGENT_EVENT)
+        firsts = _last_logins(_narrowed(events, "username", others.select("agent")), others)
+        instants += [rows.select(*_AGENT, F.coalesce("login_at", "first_at").alias("at")) for rows in (logins, firsts)]
+        if sessions is not None:
+            theirs = session_events(_narrowed(events, "agent_session_id", sessions.select("session_id")))
+            instants.append(theirs.join(sessions, [*SESSION], "left_semi").select(*_AGENT, "at"))
+    union = reduce(DataFrame.unionByName, instants)
+    return union.groupBy(*_AGENT).agg(F.min("at").alias("since")).localCheckpoint()
 
 
 def _session_dates(lake: Lake, changed: Changes, timezone: str) -> list[DataFrame]:
@@ -258,7 +243,8 @@ def _session_dates(lake: Lake, changed: Changes, timezone: str) -> list[DataFram
     tables = (SYMBEE_AGENT_EVENT, SYMBEE_USER_USAGE)
     if not any(table in changed for table in tables):
         return []
-    agents = _since(lake, changed).select(
+    changed_sessions = _changed_sessions(changed)
+    agents = _since(lake, _changed_agents(changed), changed_sessions).select(
         F.col("environment").alias("changed_environment"), F.col("agent").alias("changed_agent"), "since"
     )
     (row,) = agents.agg(F.unix_micros(F.min("since")).alias("since")).collect()
@@ -301,8 +287,8 @@ def _session_dates(lake: Lake, changed: Changes, timezone: str) -> list[DataFram
         .select(*SESSION, "will_be", "was")
     )
     moved = compared.where(~F.col("will_be").eqNullSafe(F.col("was")))
-    if SYMBEE_AGENT_EVENT in changed:
-        moved = moved.unionByName(compared.join(_changed_sessions(changed), [*SESSION], "left_semi"))
+    if changed_sessions is not None:
+        moved = moved.unionByName(compared.join(changed_sessions, [*SESSION], "left_semi"))
     return [
         _dates_between(
             moved,

@@ -7,10 +7,9 @@ alone, without Spark.
 import json
 import re
 import uuid
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import cache, partial, reduce
 from itertools import count
 from typing import Any
@@ -23,17 +22,14 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that the Spark w
 from pyspark.sql.types import StructType
 
 from contactlake.archive.storage import ObjectStore
-from contactlake.business_dates import date_of, span
+from contactlake.business_dates import span
 from contactlake.concurrency import concurrently
 from contactlake.conform.dates import business_date, is_one_of
 from contactlake.data_files import (
     MANIFEST_DDL,
-    REWRITTEN_DDL,
     SIFTED_DDL,
     DataFile,
     DataWriter,
-    Rewriter,
-    RowChange,
     Sieve,
     read_rows,
     with_columns,
@@ -94,7 +90,7 @@ class Lake:
     ) -> None:
         self.spark = spark
         self.store = store
-        self._timezone = timezone
+        self.timezone = timezone
         self._lease_number = lease_number
         self.check_lease = check_lease
         self._writes = count(1)
@@ -127,7 +123,7 @@ class Lake:
         if marked is None:
             self.store.create(MARKER, _marker())
         elif marked != SCHEMA_VERSION:
-            concurrently(partial(self._writable, table) for table in TABLES if table not in missing)
+            concurrently(partial(self.writable, table) for table in TABLES if table not in missing)
             self.store.write(MARKER, _marker())
 
     def create(self, table: Table) -> bool:
@@ -294,11 +290,11 @@ class Lake:
 
     def writer(self, table: Table) -> DataWriter:
         """What lays down files of `table`, in the executors or here."""
-        return DataWriter.of(table, self.store, self._timezone)
+        return DataWriter.of(table, self.store, self.timezone)
 
     def adopt(self, table: Table, files: Sequence[DataFile]) -> None:
         """Names `files`, whose rows the caller knows to be new."""
-        self._add(table, self._writable(table), files)
+        self._add(table, self.writable(table), files)
 
     def without_rows(self, table: Table, files: Sequence[DataFile], losers: DataFrame) -> list[DataFile]:
         """`files`, which no commit names yet, without `losers` (file, losers: numbers of its rows).
@@ -316,21 +312,21 @@ class Lake:
 
     def append(self, table: Table, rows: DataFrame, number: int | None = None) -> None:
         """Adds `rows`, which the caller knows to be new; `number` says how many, where that is known."""
-        self._add(table, self._writable(table), self._lay_down(table, rows, number))
+        self._add(table, self.writable(table), self._lay_down(table, rows, number))
 
     def append_rows(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Adds `rows` of Python values; none is no write."""
         if rows:
-            self._add(table, self._writable(table), self._lay_down_rows(table, rows))
+            self._add(table, self.writable(table), self._lay_down_rows(table, rows))
 
     def overwrite(self, table: Table, rows: DataFrame, number: int | None = None) -> None:
         """Puts `rows` in place of all of the table's."""
-        log = self._writable(table)
+        log = self.writable(table)
         self._commit(table, log, self._lay_down(table, rows, number), log.files())
 
     def overwrite_rows(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Puts `rows` of Python values in place of all of the table's."""
-        log = self._writable(table)
+        log = self.writable(table)
         self._commit(table, log, self._lay_down_rows(table, rows), log.files())
 
     def merge(self, table: Table, rows: DataFrame, number: int | None = None, around: Around | None = None) -> None:
@@ -339,7 +335,7 @@ class Lake:
         The files that hold replaced rows are laid down anew. `rows` have different keys and are read more than once;
         `number` says how many they are, `around` where the rows that they replace can lie.
         """
-        log = self._writable(table)
+        log = self.writable(table)
         named = {
             file.path.rpartition("/")[2]: file for file in log.files() if around is None or around.may_lie_in(file)
         }
@@ -375,8 +371,7 @@ class Lake:
 
     def put(self, replacement: Replacement) -> None:
         """Puts in place what was laid down."""
-        table = replacement.table
-        self._commit(table, self._writable(table), replacement.added, replacement.removed)
+        self.replace_files(replacement.table, replacement.added, replacement.removed)
 
     def discard(self, replacement: Replacement) -> None:
         """Removes what was laid down and will not be put in place."""
@@ -386,7 +381,7 @@ class Lake:
         """As `replace_dates`, but for the commit, before which nobody sees it."""
         if not dates:
             return Replacement(table)
-        log = self._writable(table)
+        log = self.writable(table)
         day = self._day(table)
         old = self._files_of(table, log.files(), dates)
         rows = _shaped(table, rows).where(is_one_of(day, dates))
@@ -410,9 +405,7 @@ class Lake:
 
     def _day(self, table: Table) -> Column:
         """A row's business date."""
-        return (
-            F.col(BUSINESS_DATE) if table.dated_by == BUSINESS_DATE else business_date(table.dated_by, self._timezone)
-        )
+        return F.col(BUSINESS_DATE) if table.dated_by == BUSINESS_DATE else business_date(table.dated_by, self.timezone)
 
     def _files_of(self, table: Table, files: Sequence[NamedFile], dates: Sequence[date]) -> list[NamedFile]:
         """Those of `files` that can hold rows of `dates`."""
@@ -420,7 +413,7 @@ class Lake:
             return [file for file in files if file.business_date in dates]
         if table.dated_by == BUSINESS_DATE:
             return list(files)
-        days = [span(day, self._timezone) for day in dates]
+        days = [span(day, self.timezone) for day in dates]
         return [file for file in files if overlaps(file, table.dated_by, days)]
 
     def is_new(self, table: Table) -> bool:
@@ -433,7 +426,7 @@ class Lake:
 
     def restore(self, table: Table, version: int) -> None:
         """Takes the table back to `version`."""
-        log = self._writable(table)
+        log = self.writable(table)
         self._fenced(table, log, lambda number: log.restore(version, number))
 
     # --- after a run that did not end well ---
@@ -470,108 +463,44 @@ class Lake:
             "see that only contactlake writes to the lake, and run again",
         )
 
-    # --- care ---
+    # --- files ---
 
     def files(self, table: Table) -> list[NamedFile]:
         """What the table consists of."""
-        return self._writable(table).files()
+        return self.writable(table).files()
 
-    def rewrite(self, table: Table, change: RowChange, files: Sequence[NamedFile]) -> int:
-        """Changes rows of a table that is not partitioned, where they stand in `files`; returns how many.
+    def writable(self, table: Table) -> DeltaLog:
+        """The table's log, at the version that this run last saw or wrote."""
+        if self._lease_number is None:
+            raise RuntimeError("a lake that is open for reading only was written to")
+        log = self._log(table)
+        if log is None:
+            raise StorageError(f"{self.path(table)} is not there any more", "restore it or name another lake.root")
+        if not log.is_plain or not set(log.column_names) <= set(table.column_names):
+            raise StorageError(
+                f"{self.path(table)} has other columns or features than contactlake gave it",
+                "restore it or name another lake.root",
+            )
+        lacking = [described for described in _delta_fields(table) if described["name"] not in log.column_names]
+        if lacking:
+            self._fenced(table, log, lambda number: log.add_columns(lacking, number))
+        return log
 
-        Only files that hold such rows are laid down anew, in one commit.
-        """
-        log, rewriter = self._writable(table), Rewriter(self.writer(table), change)
-        rows = self.from_files(files, rewriter.rewrite, rewriter, REWRITTEN_DDL)
-        changed: int = sum(row.pop("changed") for row in rows)
-        gone = {row.pop("rewritten") for row in rows}
-        added = [DataFile(**row) for row in rows if row["path"] is not None]
-        self._commit(table, log, added, [file for file in files if file.path in gone])
-        return changed
+    def small_files(self, table: Table) -> list[NamedFile]:
+        """Those of the table's files that are worth being made one with others."""
+        return [file for file in self.writable(table).files() if file.size < _SMALL_BYTES and _is_below(file)]
 
-    def from_files(
-        self,
-        files: Sequence[NamedFile],
-        here: Callable[[pa.Table], pa.Table],
-        there: Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]],
-        ddl: str,
-    ) -> list[dict[str, Any]]:
-        """The rows that `there` makes in the executors of the names of `files` (file); `here` if there is little."""
-        if not files:
-            return []
-        rows: list[dict[str, Any]]
-        names = pa.table({"file": pa.array([file.path for file in files])})
-        if self.is_little:
-            rows = here(names).to_pylist()
-            return rows
-        frame = self.spark.createDataFrame(names).repartition(len(files))
-        rows = frame.mapInArrow(there, ddl).toArrow().to_pylist()
-        return rows
-
-    def drop_files(self, table: Table, files: Sequence[NamedFile]) -> int:
-        """Takes whole files off the table; returns how many rows they held."""
-        self._commit(table, self._writable(table), [], files)
-        return sum(file.rows or 0 for file in files)
-
-    def compact(self, table: Table) -> int:
-        """Makes the small files of a table, of each date if it is kept apart by date, one; returns how many went in."""
-        log, writer = self._writable(table), self.writer(table)
-        groups: dict[Any, list[NamedFile]] = defaultdict(list)
-        for file in log.files():
-            if file.size < _SMALL_BYTES and _is_below(file):
-                groups[self._dates_of(table, file)].append(file)
-        removed = [file for group in groups.values() if len(group) > 1 for file in group]
-        added = [
-            laid
-            for group in groups.values()
-            if len(group) > 1
-            for laid in writer.write(self._contents(table, file) for file in group)
-        ]
-        self._commit(table, log, added, removed)
-        return len(removed)
-
-    def _dates_of(self, table: Table, file: NamedFile) -> tuple[date | None, ...]:
-        """The dates that a file is kept apart for: files of the same ones may become one."""
-        if table.partition_by:
-            return (file.business_date,)
-        if table.dated_by == BUSINESS_DATE:
-            return ()
-        bounds = file.least.get(table.dated_by), file.greatest.get(table.dated_by)
-        return tuple(None if bound is None else date_of(bound, self._timezone) for bound in bounds)
-
-    def _contents(self, table: Table, file: NamedFile) -> pa.Table:
+    def contents(self, table: Table, file: NamedFile) -> pa.Table:
+        """The rows of one of the table's files."""
         rows = read_rows(self.store.read(f"{table.path}/{file.path}"))
         if table.partition_by:
             day = pa.scalar(file.business_date, pa.date32())
             rows = rows.append_column(BUSINESS_DATE, pa.repeat(day, rows.num_rows))
         return rows
 
-    def purge(self, table: Table) -> int:
-        """Leaves nothing but the newest version: not one file that it does not name, and no log of how it came to be.
-
-        Returns how many files went. There is no way back behind it: the version must be a complete run's.
-        """
-        files, _ = self._shed(table, timedelta(), lambda log: log.entries_before(log.version))
-        return files
-
-    def tidy(self, table: Table, age: timedelta, log_age: timedelta) -> tuple[int, int]:
-        """Deletes files that no version of the last `age` names, and log entries older than `log_age`.
-
-        Returns how many of each. What the newest version consists of stays, whatever its age.
-        """
-        return self._shed(table, age, lambda log: log.entries_older_than(self.store.now() - log_age))
-
-    def _shed(self, table: Table, age: timedelta, entries: Callable[[DeltaLog], Collection[str]]) -> tuple[int, int]:
-        log = self._writable(table)
-        self.check_lease()
-        if log.version:
-            log.checkpoint()
-        gone, unread = log.unneeded(age), entries(log)
-        unfinished = list(self.store.unfinished(f"{table.path}/"))
-        # Who still holds the lake now has listed nothing of a later run's, however long it sleeps before it deletes.
-        self.check_lease()
-        self.store.delete([*(f"{table.path}/{path}" for path in gone), *unread, *unfinished])
-        return len(gone), len(unread)
+    def replace_files(self, table: Table, added: Sequence[DataFile], removed: Sequence[NamedFile]) -> None:
+        """Names the files `added` in place of `removed`, in one commit; nothing for nothing is no commit."""
+        self._commit(table, self.writable(table), added, removed)
 
     # --- laying down and committing ---
 
@@ -598,32 +527,15 @@ class Lake:
         arrow = pa.Table.from_pylist([dict(row) for row in rows], arrow_schema(table))
         return self.writer(table).write([arrow])
 
-    def _writable(self, table: Table) -> DeltaLog:
-        """The table's log, at the version that this run last saw or wrote."""
-        if self._lease_number is None:
-            raise RuntimeError("a lake that is open for reading only was written to")
-        log = self._log(table)
-        if log is None:
-            raise StorageError(f"{self.path(table)} is not there any more", "restore it or name another lake.root")
-        if not log.is_plain or not set(log.column_names) <= set(table.column_names):
-            raise StorageError(
-                f"{self.path(table)} has other columns or features than contactlake gave it",
-                "restore it or name another lake.root",
-            )
-        lacking = [described for described in _delta_fields(table) if described["name"] not in log.column_names]
-        if lacking:
-            self._fenced(table, log, lambda number: log.add_columns(lacking, number))
-        return log
-
     def _add(self, table: Table, log: DeltaLog, added: Sequence[DataFile]) -> None:
         """Names `added`; the small files of a table that has too many of them become one in the same commit."""
         writer = self.writer(table)
         is_by_date = writer.dated_by is not None  # then each date has files of its own
-        small = [file for file in log.files() if file.size < _SMALL_BYTES and _is_below(file)]
+        small = self.small_files(table)
         if not added or is_by_date or len(small) <= _MOST_SMALL_FILES:
             self._commit(table, log, added, [])
             return
-        self._commit(table, log, [*added, *writer.write(self._contents(table, file) for file in small)], small)
+        self._commit(table, log, [*added, *writer.write(self.contents(table, file) for file in small)], small)
 
     def _commit(self, table: Table, log: DeltaLog, added: Sequence[DataFile], removed: Sequence[NamedFile]) -> None:
         if added or removed:

@@ -521,7 +521,7 @@ class TestPlainTexts:
     def test_finds_what_arrow_must_not_see(
         self, text: bytes, is_plain: bool, long: bool, cached: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("contactlake.feeds.plain_texts._CACHED_BYTES", cached)
+        monkeypatch.setattr("contactlake.feeds.plain_texts.CACHED_BYTES", cached)
         others = [b'{"Information":"' + b"In NaNaimo" * (200 if long else 1) + b'"}'] * 3
         assert plain_texts(Texts.of([*others, text, *others])).tolist() == [True] * 3 + [is_plain] + [True] * 3
 

@@ -428,7 +428,7 @@ class TestRecords:
             b' 12345.6789e-10 -0.5 "\\u00e4\\ud83d\\ude00" \xf0\x9f\x98\x80 true false null [1,[2]] "\xff" '
             b'{"a":"\xe6\x97\xa5"}{"ActivityType":"\\\\","b":-1.5E+7} 1.x 1e+ nul -Infinit "open'
         )
-        with mock.patch.multiple(module, _SMALLEST_WINDOW=window, _CACHED_BYTES=window):
+        with mock.patch.multiple(module, _SMALLEST_WINDOW=window, CACHED_BYTES=window):
             assert spans(exactly(text)) == spans(by_pieces(text, window)) == slowly(text)
 
 
@@ -438,7 +438,7 @@ class TestStarts:
     def test_are_found_wherever_a_part_of_the_text_ends(
         self, cached: int, space: bytes, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(module, "_CACHED_BYTES", cached)
+        monkeypatch.setattr(module, "CACHED_BYTES", cached)
         start = b"{" + space + f'"{KEY}"'.encode()
         text = ONE + b'{"other":{}}' + TWO + start + b":{" + start[:-1] + b"}}" + start
         expected = [match.start() for match in START.pattern.finditer(text)]

@@ -16,7 +16,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from tests.s3_server import Bucket
 
-from contactlake import data_files, store
+from contactlake import care, data_files, store
 from contactlake.archive.directory_store import DirectoryStore
 from contactlake.archive.storage import ObjectStore, S3Options, open_store
 from contactlake.conform.dates import business_date
@@ -590,8 +590,8 @@ def test_files_from_before_a_column_came_are_changed_and_made_one(lake: Lake) ->
     for number in range(3):
         lake.append_rows(PLAIN, [{"id": f"{number}", "number": number}])
     later = replace(PLAIN, columns=(*PLAIN.columns, text("more", "What came later.")))
-    assert lake.rewrite(later, Renamed(), lake.files(later)) == 1
-    assert lake.compact(later) == 3
+    assert care.rewrite(lake, later, Renamed(), lake.files(later)) == 1
+    assert care.compact(lake, later) == 3
     rows = lake.read_rows(later, ["id", "more", "number"]).sort_by("number").to_pylist()
     assert rows == [{"id": name, "more": None, "number": n} for n, name in enumerate(("renamed", "1", "2"))]
 
@@ -619,7 +619,7 @@ def test_who_loses_the_lake_while_looking_for_old_files_deletes_none(
     monkeypatch.setattr(DeltaLog, "unneeded", lose)
     before = [found.key for found in root.list("")]
     with pytest.raises(LakeHeld):
-        lake.purge(PLAIN)
+        care.purge(lake, PLAIN)
     left = [found.key for found in root.list("")]
     assert [key for key in left if "checkpoint" not in key] == before
 
@@ -628,7 +628,7 @@ def test_what_a_write_that_was_cut_short_has_left_is_purged(lake: Lake, root: Di
     lake.append_rows(PLAIN, [{"id": "0"}])
     staged = root.root / PLAIN.path / ".contactlake-0123.tmp"
     staged.write_bytes(b"+15550100123")
-    lake.purge(PLAIN)
+    care.purge(lake, PLAIN)
     assert not staged.exists()
     assert lake.read_rows(PLAIN, ["id"]).to_pylist() == [{"id": "0"}]
 
@@ -750,7 +750,7 @@ def test_rows_around_instants_are_read_from_their_files_alone(lake: Lake, root: 
     assert ids(Around(("at",), [(start, start + timedelta(hours=1)), (eleven, None)])) == {"0", "11", "20"}
     assert ids(Around(("at",), [])) == set()
     if reader == "parquet":
-        (other,) = (file for file in lake._writable(PLAIN).files() if file.least.get("at") == start)
+        (other,) = (file for file in lake.writable(PLAIN).files() if file.least.get("at") == start)
         root.delete([f"{PLAIN.path}/{other.path}"])
         assert ids(Around(("at",), [(ten, eleven)])) == {"10"}
 
@@ -812,7 +812,7 @@ def test_rows_that_last_into_a_time_are_read_from_their_files_alone(
     assert ids((0, 1), (150, None)) == {"before", "after"}
     assert ids() == set()
     if reader == "parquet":
-        files = lake._writable(AGENT_SESSION).files()
+        files = lake.writable(AGENT_SESSION).files()
         ended = {NEW_YEAR + timedelta(hours=9), NEW_YEAR + timedelta(hours=208)}
         root.delete(f"{AGENT_SESSION.path}/{file.path}" for file in files if file.greatest["ended_at"] in ended)
         assert ids((10, 50)) == {"long"}
@@ -826,7 +826,7 @@ def test_open_sessions_are_looked_for_around_their_dates_alone(lake: Lake, root:
     days = [NEW_YEAR.date() + timedelta(days=number) for number in (0, 10, 11)]
     assert open_dates(lake, [], "UTC") == []
     assert open_dates(lake, days, "UTC") == days[:2]
-    oldest = min(lake._writable(AGENT_SESSION).files(), key=lambda file: file.least["started_at"])
+    oldest = min(lake.writable(AGENT_SESSION).files(), key=lambda file: file.least["started_at"])
     root.delete([f"{AGENT_SESSION.path}/{oldest.path}"])
     assert open_dates(lake, days[1:], "UTC") == [days[1]]
 
@@ -857,7 +857,7 @@ def test_many_small_files_become_one(lake: Lake, monkeypatch: pytest.MonkeyPatch
     for day in range(6):
         lake.append_rows(PLAIN, dated_rows(day))
         assert lake.version(PLAIN) == day + 1
-        assert len(lake._writable(PLAIN).files()) <= 4
+        assert len(lake.writable(PLAIN).files()) <= 4
     assert listed(by_delta(lake, PLAIN)) == in_order(dated_rows(*range(6)))
     start = datetime(2025, 1, 1, tzinfo=UTC)
     found = lake.read(PLAIN, around=Around(("at",), [(start, start + timedelta(days=2))])).collect()

@@ -26,10 +26,11 @@ _FAR = 512
 """A value that fails within so many bytes is not worth a closer look at what lies in it."""
 _SEPARATORS = re.compile(rb"(?:[ \t\r\n]++|\\n)*+")
 _WHITE_SPACE = re.compile(rb"[ \t\r\n]*+")
-_WHITE = frozenset(b" \t\r\n")
+WHITE = frozenset(b" \t\r\n")
+"""What JSON has for white space."""
 _BRACKET, _BRACE, _CLOSED, _COMMA, _LETTER_N, _BACKSLASH = b"[{},n\\"
 _LINE_END, _LAST_WHITE = b"\n "
-_CACHED_BYTES = 1 << 16
+CACHED_BYTES = 1 << 16
 """A text is looked through in parts that the processor keeps at hand."""
 
 
@@ -91,7 +92,7 @@ def _before_separators(text: Text, start: int, end: int) -> int:
     """The end of what stands before the separators at the end of `text[start:end]`."""
     while end > start:
         last = text[end - 1]
-        if last in _WHITE:
+        if last in WHITE:
             end -= 1
         elif last == _LETTER_N and end - start > 1 and text[end - 2] == _BACKSLASH:
             end -= 2
@@ -101,7 +102,7 @@ def _before_separators(text: Text, start: int, end: int) -> int:
 
 
 def _before_white_space(text: Text, start: int, end: int) -> int:
-    while end > start and text[end - 1] in _WHITE:
+    while end > start and text[end - 1] in WHITE:
         end -= 1
     return end
 
@@ -206,8 +207,8 @@ class Splitter:
             characters = np.frombuffer(self._text[position:end], dtype=np.uint8)
         starts = np.concatenate(
             [
-                np.flatnonzero(characters[begin : begin + _CACHED_BYTES] == _BRACE) + begin
-                for begin in range(0, max(len(characters), 1), _CACHED_BYTES)
+                np.flatnonzero(characters[begin : begin + CACHED_BYTES] == _BRACE) + begin
+                for begin in range(0, max(len(characters), 1), CACHED_BYTES)
             ]
         )
         starts = starts[starts < len(characters) - len(self._key)]

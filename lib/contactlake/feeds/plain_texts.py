@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from contactlake.archive.compression import Text
 from contactlake.archive.json_values import MAX_DEPTH
+from contactlake.archive.records import CACHED_BYTES, WHITE
 
 Mask = npt.NDArray[np.bool_]
 Places = npt.NDArray[np.int64]
@@ -23,12 +24,10 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _SURROGATE_PAIR = re.compile(rb"(?<!\\)\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 _CONSTANT = re.compile(rb"[:,\[][ \t\r\n]*+-?(?:NaN|Inf)")
 _NULL_BEHIND_RECORD = re.compile(rb"\}[ \t\r\n]*+null")
-_WHITE = np.isin(np.arange(256), np.frombuffer(b" \t\r\n", dtype=np.uint8))
+_WHITE = np.isin(np.arange(256), list(WHITE))
 _LAST_WHITE = ord(" ")
 _WIDEST_GAP = 2
 """A line's end. Texts further apart are joined anew."""
-_CACHED_BYTES = 1 << 16
-"""Texts are looked through in parts that the processor keeps at hand."""
 _LOOKED_AHEAD = 2
 
 
@@ -108,14 +107,14 @@ def _looked_through(characters: _Characters) -> tuple[Places, list[Callable[[byt
     """Where brackets and braces are opened, and what there may be that Arrow must not see."""
     openers: list[Places] = [np.empty(0, dtype=np.int64)]
     doubts: dict[Callable[[bytes], bool], None] = {}
-    for begin in range(0, len(characters), _CACHED_BYTES):
-        own = characters[begin : begin + _CACHED_BYTES]
+    for begin in range(0, len(characters), CACHED_BYTES):
+        own = characters[begin : begin + CACHED_BYTES]
         openers.append(np.flatnonzero((own | 0x20) == ord("{")) + begin)
         if own.max() >= 0x80:
             doubts[_is_not_utf8] = None
         if own.min() == 0:
             doubts[_has_end] = None
-        part = characters[begin : begin + _CACHED_BYTES + _LOOKED_AHEAD]
+        part = characters[begin : begin + CACHED_BYTES + _LOOKED_AHEAD]
         if _may_have_surrogate(part):
             doubts[_has_lone_surrogate] = None
         if _may_have_constant(part):
