@@ -234,7 +234,7 @@ def _since(lake: Lake, agents: DataFrame, sessions: DataFrame | None) -> DataFra
         if sessions is not None:
             theirs = session_events(_narrowed(events, "agent_session_id", sessions.select("session_id")))
             instants.append(theirs.join(sessions, [*SESSION], "left_semi").select(*_AGENT, "at"))
-    union = reduce(DataFrame.unionByName, instants)
+    union = lake.in_few_tasks(reduce(DataFrame.unionByName, instants))
     return union.groupBy(*_AGENT).agg(F.min("at").alias("since")).localCheckpoint()
 
 
