@@ -162,7 +162,7 @@ def test_a_forgetting_that_failed_is_done_by_the_next(centre: Centre, monkeypatc
     )
     centre.run("2025-03-07T00:00:00Z", sections=KEPT)
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="the power went out"):
-        patch.setattr("contactlake.store.Lake.purge", fail)
+        patch.setattr("contactlake.forget.purge", fail)
         forgets(centre, "carl@elsewhere.example")
     assert objects_with(store, "carl@elsewhere.example")
     assert forgets(centre, "carl@elsewhere.example")["files_removed"]
