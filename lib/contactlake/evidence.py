@@ -17,6 +17,7 @@ from contactlake.conform.agent_time import IS_LOGIN
 from contactlake.conform.dates import is_between
 from contactlake.conform.interactions import media_key
 from contactlake.conform.symbee import symbee_environment
+from contactlake.joins import union
 from contactlake.pruning import Around, Overlapping
 from contactlake.store import Lake
 from contactlake.tables.conformed import AGENT_SESSION, RECONCILIATION
@@ -175,7 +176,7 @@ def closure(lake: Lake, seeds: Sequence[DataFrame]) -> Closure:
     Each round looks for rows that share an id found in the last one, until none brings a new id: as many rounds as
     the longest way between two rows that belong together.
     """
-    found = reduce(lambda left, right: left.unionByName(right), seeds).where("id is not null").distinct()
+    found = union(seeds).where("id is not null").distinct()
     found = found.localCheckpoint()
     tables = {table.path: table for table in NAMES if not lake.is_new(table)}
     if not tables:
@@ -188,9 +189,7 @@ def closure(lake: Lake, seeds: Sequence[DataFrame]) -> Closure:
         )
         for table in tables.values()
     ]
-    by_id = reduce(lambda left, right: left.unionByName(right), links).select(
-        F.explode("ids").alias("id"), "path", "day", "ids"
-    )
+    by_id = union(links).select(F.explode("ids").alias("id"), "path", "day", "ids")
     begun_on: dict[Table, set[date | None]] = {table: set() for table in tables.values()}
     fresh = found
     while not fresh.isEmpty():

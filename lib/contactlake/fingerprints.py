@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import date
-from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.conform.dates import is_one_of
 from contactlake.digest import digest
+from contactlake.joins import union
 from contactlake.tables.declaration import Table
 
 Fingerprint = tuple[int, int, int]
@@ -36,7 +36,7 @@ def fingerprints(
         for is_new, rows in ((False, old), (True, new))
     ]
     figures = (
-        reduce(lambda left, right: left.unionByName(right), sides)
+        union(sides)
         .groupBy("is_new", "day")
         .agg(
             F.count(F.lit(1)).alias("rows"),

@@ -5,7 +5,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import reduce
 from typing import Any, cast
 
 import pyarrow as pa
@@ -21,7 +20,7 @@ from contactlake.errors import StorageError
 from contactlake.feeds import FEEDS
 from contactlake.feeds.record_type import RecordType
 from contactlake.feeds.symbee import TRANSCRIPT
-from contactlake.joins import brought, hash_of
+from contactlake.joins import are_same, brought, hash_of
 from contactlake.landing import MANIFEST_DDL, VERSION_COLUMN, Entry, Landing
 from contactlake.pruning import Around
 from contactlake.repeats import repeated
@@ -243,10 +242,7 @@ def _compare(lake: Lake, landed: Landed, record_type: RecordType) -> Change:
             .withColumn("version_at", F.expr(record_type.version or "cast(null as timestamp)"))
             .select(F.struct(*table.column_names, "version_at").alias(LAKE_ROW))
         )
-        same_key = reduce(
-            lambda left, right: left & right,
-            (F.col(name).eqNullSafe(F.col(f"{LAKE_ROW}.{name}")) for name in table.key),
-        )
+        same_key = are_same(table.key, (f"{LAKE_ROW}.{name}" for name in table.key))
         is_newer = F.col(f"{LAKE_ROW}.record_sha256").isNull() | _beats_lake(record_type)
         changed = winners.join(old, same_key, how="left").where(is_newer)
     tasks = max(1, landed.rows[table.path] // _TASK_ROWS)

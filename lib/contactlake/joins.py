@@ -1,4 +1,8 @@
-"""Much data: rows that are computed once, and joins with little."""
+"""Much data: rows that are computed once, unions, and joins with little."""
+
+from collections.abc import Iterable
+from functools import reduce
+from operator import and_
 
 from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame
@@ -37,6 +41,16 @@ def with_mark(rows: DataFrame, mark: str, value: Column, keys: DataFrame) -> Dat
             .unionByName(rows.where(value.isNull()).withColumn(f"{mark}_key", F.lit(None).cast("string")))
         )
     return joined.withColumn(mark, F.col(f"{mark}_key").isNotNull()).drop(f"{mark}_key")
+
+
+def union(frames: Iterable[DataFrame]) -> DataFrame:
+    """All rows of `frames`, of which there are some, by the names of their columns."""
+    return reduce(DataFrame.unionByName, frames)
+
+
+def are_same(left: Iterable[str], right: Iterable[str]) -> Column:
+    """Whether each column of `left` has the value of its like in `right`; nulls are like each other."""
+    return reduce(and_, (F.col(one).eqNullSafe(F.col(other)) for one, other in zip(left, right, strict=True)))
 
 
 def hash_of(*columns: str) -> Column:

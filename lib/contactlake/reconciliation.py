@@ -14,7 +14,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.conform.contacts import amazon_visit_outcome, contact_ended_at, milliseconds_between
 from contactlake.conform.dates import at, business_date
-from contactlake.conform.symbee import symbee_channel, symbee_environment
+from contactlake.conform.symbee import SYMBEE, symbee_channel, symbee_environment
 from contactlake.feeds.symbee import DIALLED
 from contactlake.tables.conformed import RECONCILIATION
 
@@ -326,7 +326,7 @@ def reconciliation_of_contacts(lonely: DataFrame, agents: DataFrame, rules: Reco
 
     `agents`: `silver/agent`, whose `symbee` rows tell who works in Symbee and since when.
     """
-    seen = agents.where(F.col("source") == "symbee").select(
+    seen = agents.where(F.col("source") == SYMBEE).select(
         F.col("environment").alias("seen_environment"),
         F.col("agent").alias("seen_agent"),
         business_date("first_seen_at", rules.timezone).alias("agent_seen_on"),

@@ -14,6 +14,7 @@ from typing import Any
 from contactlake import business_dates, pending
 from contactlake.archive.listing import ArchiveObject
 from contactlake.archive.storage import ObjectStore, open_store
+from contactlake.changes import Changes
 from contactlake.concurrency import concurrently
 from contactlake.config import PSEUDONYM_KEY_VARIABLE, Configuration
 from contactlake.conforming import Told, open_dates, tell, write_conformed
@@ -53,6 +54,7 @@ from contactlake.quality.gate import Limit, Result, failed, fetch, judge
 from contactlake.reconciliation import ReconciliationRules
 from contactlake.request import Request
 from contactlake.session import for_little, for_short_rows
+from contactlake.sightings import changed_sightings, update_agents
 from contactlake.tables.conformed import RECONCILIATION
 from contactlake.tables.events import EVENT_TABLES
 from contactlake.tenure import LANDING, Progress, Tenure, hold_lake, s3_options
@@ -210,9 +212,10 @@ class Run:
                     partial(find_change, self._lake, landed, kind) for kind in record_types_landed(landed)
                 )
                 changes = [change for change in changes if change.inserted or change.updated]
+                changed = Changes(changes)
                 touched = pending.touched_dates(
                     self._lake,
-                    changes,
+                    changed,
                     self._configuration.lake.timezone,
                     self._configuration.usage.heartbeat_timeout_minutes,
                 )
@@ -220,9 +223,9 @@ class Run:
             self._counts = count_rows(landed, changes, self._entries, self._record.run_id)
             with self._step("write events"):
                 pending.add_pending(self._lake, touched, self._record.run_id)
-                seen = pending.changed_sightings(changes)
+                seen = changed_sightings(changed)
                 concurrently(partial(write_change, self._lake, change) for change in changes)
-                pending.update_agents(self._lake, changes, seen)
+                update_agents(self._lake, changed, seen)
             with self._step("write the accounts"):
                 write_accounts(
                     self._lake, landed, listed, self._entries, self._counts, self._record.run_id, self._request.as_of

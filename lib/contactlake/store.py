@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache, partial, reduce
+from functools import cache, partial
 from itertools import count
 from typing import Any
 
@@ -38,7 +38,7 @@ from contactlake.delta_log import APP, CommitConflict, DeltaLog, NamedFile
 from contactlake.errors import StorageError
 from contactlake.feeds.arrow_schema import arrow_schema
 from contactlake.fingerprints import fingerprints
-from contactlake.joins import computed
+from contactlake.joins import are_same, computed
 from contactlake.pruning import Around, Overlapping, overlaps
 from contactlake.tables import SCHEMA_VERSION, TABLES
 from contactlake.tables.declaration import BUSINESS_DATE, Table
@@ -341,10 +341,7 @@ class Lake:
         }
         rows = _shaped(table, rows)
         keys = rows.select(*(F.col(name).alias(f"changed_{name}") for name in table.key))
-        is_changed = reduce(
-            lambda left, right: left & right,
-            (F.col(name).eqNullSafe(F.col(f"changed_{name}")) for name in table.key),
-        )
+        is_changed = are_same(table.key, keys.columns)
         file_name = F.col("_metadata.file_name")
         replaced: list[NamedFile] = []
         if named:

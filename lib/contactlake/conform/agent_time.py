@@ -11,11 +11,11 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.conform.contacts import milliseconds_between
 from contactlake.conform.dates import at, business_date, date_begins
-from contactlake.conform.symbee import symbee_environment
+from contactlake.conform.symbee import SYMBEE, symbee_environment
 from contactlake.tables.conformed import AGENT_SESSION, AGENT_STATE, FOCUS_INTERVAL
 
 SESSION = ("environment", "agent", "session_id")
-_AGENT = ("environment", "agent")
+AGENT_KEY = ("environment", "agent")
 IS_LOGIN = "event_type = 'LOGIN'"
 """Which agent events are logins, in Spark SQL."""
 _STILL_OPEN_HOURS = 24
@@ -75,7 +75,9 @@ def _signs(firsts: DataFrame, logins: DataFrame, usage: DataFrame) -> DataFrame:
     timeline = (
         firsts.select(*SESSION, F.col("first_at").alias("at"), F.lit(0).alias("login"), nothing.alias("used_at"))
         .unionByName(
-            logins.select(*_AGENT, nothing.alias("session_id"), "at", F.lit(1).alias("login"), nothing.alias("used_at"))
+            logins.select(
+                *AGENT_KEY, nothing.alias("session_id"), "at", F.lit(1).alias("login"), nothing.alias("used_at")
+            )
         )
         .unionByName(
             usage.select(
@@ -88,14 +90,14 @@ def _signs(firsts: DataFrame, logins: DataFrame, usage: DataFrame) -> DataFrame:
             )
         )
     )
-    until_now = Window.partitionBy(*_AGENT).orderBy("at").rangeBetween(Window.unboundedPreceding, Window.currentRow)
-    between_logins = Window.partitionBy(*_AGENT, "logins")
+    until_now = Window.partitionBy(*AGENT_KEY).orderBy("at").rangeBetween(Window.unboundedPreceding, Window.currentRow)
+    between_logins = Window.partitionBy(*AGENT_KEY, "logins")
     return (
         timeline.withColumn("logins", F.sum("login").over(until_now))
         .withColumns(
             {
                 "seen_at": F.max("used_at").over(between_logins),
-                "is_followed": F.max("logins").over(Window.partitionBy(*_AGENT)) > F.col("logins"),
+                "is_followed": F.max("logins").over(Window.partitionBy(*AGENT_KEY)) > F.col("logins"),
             }
         )
         .where("session_id is not null")
@@ -144,7 +146,7 @@ def agent_time(events: DataFrame, logins: DataFrame, usage: DataFrame, as_of: da
         F.when(~F.col("is_end"), "LAST_SEEN").when(F.col("event_type") == "TIMEOUT", "TIMEOUT").otherwise("LOGOUT")
     )
     sessions = last.select(
-        F.lit("symbee").alias("source"),
+        F.lit(SYMBEE).alias("source"),
         *SESSION,
         F.col("first_at").alias("started_at"),
         "ended_at",
@@ -192,7 +194,7 @@ def _intervals(opening: DataFrame, ends: DataFrame) -> DataFrame:
         opening.join(ends, [*SESSION])
         .withColumn("closed_at", closed_at)
         .select(
-            F.lit("symbee").alias("source"),
+            F.lit(SYMBEE).alias("source"),
             *SESSION,
             F.col("user_report_hierarchy").alias("agent_hierarchy"),
             F.inline(F.array(own, lost)),

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.conform.contacts import contact_conversation
 from contactlake.conform.dates import business_date
-from contactlake.conform.symbee import is_handled, symbee_visit_outcome
+from contactlake.conform.symbee import SYMBEE, is_handled, symbee_visit_outcome
 from contactlake.joins import brought, hash_of
 from contactlake.repeats import repeated
 from contactlake.tables.conformed import CONVERSATION
@@ -300,7 +300,7 @@ def _figures(over: _OverRows | _OfOne) -> list[Column]:
         .otherwise("OTHER")
     )
     return [
-        F.when(interactions > 0, "symbee").otherwise("connect").alias("source"),
+        F.when(interactions > 0, SYMBEE).otherwise("connect").alias("source"),
         over.least(F.col("began_at")).alias("started_at"),
         over.greatest(F.col("ended_at")).alias("ended_at"),
         over.first(F.struct("environment", "queue", "channel"), F.when(F.col("is_part"), place)).alias("first"),

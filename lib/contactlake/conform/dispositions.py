@@ -5,7 +5,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.conform.contacts import milliseconds_between
 from contactlake.conform.dates import business_date
-from contactlake.conform.symbee import symbee_channel, symbee_environment
+from contactlake.conform.symbee import SYMBEE, symbee_channel, symbee_environment
 
 
 def dispositions(codes: DataFrame, interactions: DataFrame, contacts: DataFrame, timezone: str) -> DataFrame:
@@ -39,7 +39,7 @@ def dispositions(codes: DataFrame, interactions: DataFrame, contacts: DataFrame,
         .where("place = 1")
         .join(known, F.col("gateway_task_id") == F.col("known_contact_id"), "left")
         .select(
-            F.lit("symbee").alias("source"),
+            F.lit(SYMBEE).alias("source"),
             F.col("record_sha256").alias("disposition_id"),
             F.col("task_id").alias("interaction_id"),
             F.col("known_contact_id").alias("contact_id"),

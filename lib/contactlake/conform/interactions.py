@@ -3,7 +3,7 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from contactlake.conform.symbee import is_handled, symbee_direction
+from contactlake.conform.symbee import SYMBEE, is_handled, symbee_direction
 from contactlake.joins import with_mark
 from contactlake.tables.conformed import INTERACTION
 
@@ -36,7 +36,7 @@ def interactions(judged: DataFrame, transcript_keys: DataFrame) -> DataFrame:
     return (
         with_mark(judged, "has_transcript", media_key(), transcript_keys)
         .select(
-            F.lit("symbee").alias("source"),
+            F.lit(SYMBEE).alias("source"),
             F.col("task_id").alias("interaction_id"),
             "conversation_id",
             F.col("origin_task_id").alias("origin_interaction_id"),

@@ -5,6 +5,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.conform.contacts import milliseconds_between, not_below_zero
 from contactlake.conform.interactions import media_key
+from contactlake.conform.symbee import SYMBEE
 from contactlake.tables.conformed import MESSAGE
 
 
@@ -44,7 +45,7 @@ def messages(interactions: DataFrame, transcripts: DataFrame, conversations: Dat
     ).withColumn("earlier_answers", earlier_answers)
     is_first_response = (F.col("party") == "agent") & F.col("is_after_customer") & (F.col("earlier_answers") == 0)
     return timed.select(
-        F.lit("symbee").alias("source"),
+        F.lit(SYMBEE).alias("source"),
         F.col("task_id").alias("interaction_id"),
         F.col("sequence").cast("bigint").alias("sequence"),
         "conversation_id",

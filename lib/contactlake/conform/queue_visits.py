@@ -11,7 +11,7 @@ from contactlake.conform.contacts import (
     not_below_zero,
 )
 from contactlake.conform.dates import business_date
-from contactlake.conform.symbee import symbee_visit_outcome
+from contactlake.conform.symbee import SYMBEE, symbee_visit_outcome
 from contactlake.tables.conformed import QUEUE_VISIT
 
 
@@ -49,7 +49,7 @@ def interaction_visits(judged: DataFrame) -> DataFrame:
     return (
         judged.where(symbee_visit_outcome().isNotNull())
         .select(
-            F.lit("symbee").alias("source"),
+            F.lit(SYMBEE).alias("source"),
             F.col("task_id").alias("visit_id"),
             "conversation_id",
             F.col("conformed_environment").alias("environment"),

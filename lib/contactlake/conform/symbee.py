@@ -3,6 +3,8 @@
 from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812
 
+SYMBEE = "symbee"
+"""The source of what Symbee's feeds tell."""
 ABSENT = "(none)"
 """What stands in a dimension that is absent."""
 

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from contactlake.conform.contacts import milliseconds_between
 from contactlake.conform.dates import business_date, is_one_of
+from contactlake.conform.symbee import SYMBEE
 from contactlake.kpi.conformed import QUARTER_SECONDS, Conformed, Kpi, dimension, quarter_of, total, totals, with_ratios
 from contactlake.tables.conformed import IS_UNAVAILABLE
 from contactlake.tables.gold import AGENT_DAILY, AGENT_INTERVAL, AGENT_UNAVAILABLE_DAILY
@@ -42,7 +43,7 @@ def _timeouts(conformed: Conformed, *more: Column) -> DataFrame:
     day = business_date("at", conformed.timezone)
     return conformed.timeouts.where(is_one_of(day, conformed.dates)).select(
         day.alias("business_date"),
-        F.lit("symbee").alias("source"),
+        F.lit(SYMBEE).alias("source"),
         "environment",
         "agent",
         *more,
