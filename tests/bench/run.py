@@ -436,22 +436,19 @@ def _cluster(folder: Path, number: int) -> Iterator[Path]:
 
 
 def report(bench: Bench) -> None:
-    console = Console()
-    table = Table(title="What was run", title_justify="left")
-    for heading in ("part", "seconds", "peak MB", "cores"):
-        table.add_column(heading, justify="left" if heading == "part" else "right")
+    table = Table(title="What was run, and the ratios that are worth keeping", title_justify="left")
+    for heading in ("", "what", "seconds", "peak MB", "cores", "ratio", "target"):
+        table.add_column(heading, justify="left" if heading in ("", "what") else "right")
     for part in bench.parts:
-        table.add_row(part.name, f"{part.seconds:.1f}", f"{part.peak_megabytes:.0f}", f"{part.busy_cores:.2f}")
+        table.add_row("", part.name, f"{part.seconds:.1f}", f"{part.peak_megabytes:.0f}", f"{part.busy_cores:.2f}")
         for step, seconds in part.steps.items():
-            table.add_row(f"  {step}", f"{seconds:.1f}")
-    console.print(table)
-    ratios = Table(title="What is worth keeping", title_justify="left")
-    for heading in ("", "ratio", "measured", "target"):
-        ratios.add_column(heading, justify="left" if heading in ("", "ratio") else "right")
+            table.add_row("", f"  {step}", f"{seconds:.1f}")
+    table.add_section()
     for ratio in sorted(bench.ratios, key=lambda ratio: ratio.letter):
         target = "" if ratio.target == math.inf else f"{'≥' if ratio.at_least else '≤'} {ratio.target:g}"
-        ratios.add_row(ratio.letter, ratio.what, f"{ratio.value:.2f}", target + ("" if ratio.is_met else " (not met)"))
-    console.print(ratios)
+        missed = "" if ratio.is_met else " (not met)"
+        table.add_row(ratio.letter, ratio.what, "", "", "", f"{ratio.value:.2f}", target + missed)
+    Console().print(table)
     told = {
         "machine": {
             "cores": os.cpu_count(),
