@@ -82,7 +82,9 @@ def agent_dates(lake: Lake, changed: Changes) -> list[DataFrame]:
     )
     agents = earlier.select("fresh.environment", "fresh.agent")
     if taken_back is not None:
-        agents = agents.unionByName(taken_back.select("environment", "agent"))
+        first = F.col("known.first_seen_at") == F.col("back.seen_at")
+        later = taken_back.alias("back").join(known, _is_same_agent("back", "known") & first, "left_semi")
+        agents = agents.unionByName(later.select("environment", "agent"))
     agents = agents.distinct().localCheckpoint()
     if agents.isEmpty():  # as on most days: then not all verdicts of the lake need be looked through
         return []
@@ -94,8 +96,9 @@ def agent_dates(lake: Lake, changed: Changes) -> list[DataFrame]:
 def update_agents(lake: Lake, changed: Changes, seen: DataFrame | None) -> None:
     """Brings `silver/agent` up to date with rows that have been written.
 
-    New sightings widen an agent's span. A sighting that a corrected record took back may narrow it: then the agents
-    that it named are told anew from the events themselves.
+    New sightings widen an agent's span. A sighting at an end of it that a corrected record took back may narrow it: the
+    agents that it named are then told anew from the events themselves, and from the end that was not taken back, whose
+    events may have expired.
     """
     if seen is None:
         return
@@ -103,13 +106,13 @@ def update_agents(lake: Lake, changed: Changes, seen: DataFrame | None) -> None:
     spans = _first_and_last(seen.unionByName(_ends(known)))
     taken_back = _taken_back(changed)
     if taken_back is not None:
-        at_an_end = _ends(known).join(
-            taken_back.drop("agent_hierarchy"), ["environment", "agent", "seen_at"], "left_semi"
-        )
+        ends, gone = _ends(known), taken_back.drop("agent_hierarchy")
+        at_an_end = ends.join(gone, ["environment", "agent", "seen_at"], "left_semi")
         named = at_an_end.select("environment", "agent").distinct()
+        left = ends.join(gone, ["environment", "agent", "seen_at"], "left_anti")
         told_anew = union(
-            sightings(lake.read_pinned(table), table).join(named, ["environment", "agent"], "left_semi")
-            for table in _SIGHTED_AT
+            rows.join(named, ["environment", "agent"], "left_semi")
+            for rows in (left, *(sightings(lake.read_pinned(table), table) for table in _SIGHTED_AT))
         )
         spans = spans.join(named, ["environment", "agent"], "left_anti").unionByName(_first_and_last(told_anew))
     # As many rows as a centre has agents: they are put in place whole, which also drops who is named no more.

@@ -1,6 +1,6 @@
 """Old rows expire, and stay away: whatever is read again, and whichever dates are recomputed."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -119,3 +119,49 @@ def test_old_rows_go_and_stay_away(spark: SparkSession, tmp_path: Path) -> None:
     assert {row["business_date"] for row in centre.rows(HANDLE_DAILY)} == {NEW}
     centre.run("2025-03-24T06:00:00Z", accepted=ACCEPTED)
     assert {row["business_date"] for row in centre.rows(HANDLE_DAILY)} == {NEW}
+
+
+def test_since_when_an_agent_is_known_outlasts_what_told_it(spark: SparkSession, tmp_path: Path) -> None:
+    """A correction of an agent's latest record looks anew when the agent was seen: of that, the first has expired."""
+    centre = Centre(spark, tmp_path)
+    centre.arrives(day_of_work("2025-03-04", "cmiller"), day_of_work("2025-03-14", "cmiller"))
+    missed = contact(
+        agent={
+            "Username": "cmiller",
+            "ConnectedToAgentTimestamp": "2025-03-13T17:00:10Z",
+            "AfterContactWorkStartTimestamp": "2025-03-13T17:05:10Z",
+            "AfterContactWorkEndTimestamp": "2025-03-13T17:06:00Z",
+        },
+        ContactId="missed",
+        InitiationTimestamp="2025-03-13T16:59:00Z",
+        DisconnectTimestamp="2025-03-13T17:05:10Z",
+        LastUpdateTimestamp="2025-03-13T17:07:00Z",
+    )
+    centre.arrives(contact_object("2025/03/13/18", missed, name="missed"))
+
+    def latest(completed_at: str) -> dict[str, Any]:
+        stamps = {name: f"2025-03-14T18:{minute}:00Z" for name, minute in _LATE_CALL.items()}
+        return interaction(**stamps, TaskId="latest", GatewayTaskId="none", CompletedTimestamp=completed_at)
+
+    centre.arrives(interaction_object("2025/03/14/19", latest("2025-03-14T18:30:00Z"), name="latest"))
+    centre.run("2025-03-20T00:00:00Z", accepted=ACCEPTED, is_full=True)
+    expires(centre, "2025-03-24T00:00:00Z", silver=12)
+    (agent,) = (row for row in centre.rows(AGENT) if row["source"] == "symbee")
+    assert agent["first_seen_at"].date() == OLD
+    assert f"{agent['last_seen_at']:%F %T}" == "2025-03-14 18:30:00"
+    assert _status_of(centre, "missed") == "MISSING_INTERACTION"
+
+    centre.arrives(interaction_object("2025/03/14/20", latest("2025-03-14T18:40:00Z"), name="corrected"))
+    summary = centre.run("2025-03-24T06:00:00Z", accepted=ACCEPTED, is_full=True)
+    assert (summary.updated, summary.dates) == (1, ["2025-03-14"])
+    (corrected,) = (row for row in centre.rows(AGENT) if row["source"] == "symbee")
+    assert corrected == {**agent, "last_seen_at": agent["last_seen_at"] + timedelta(minutes=10)}
+    assert _status_of(centre, "missed") == "MISSING_INTERACTION"
+
+
+_LATE_CALL = {"InitiationTimestamp": 10, "AssignedTimestamp": 11, "ConnectedTimestamp": 12, "WrapTimestamp": 20}
+
+
+def _status_of(centre: Centre, contact_id: str) -> str:
+    (row,) = (row for row in centre.rows(RECONCILIATION) if row["contact_id"] == contact_id)
+    return str(row["status"])
