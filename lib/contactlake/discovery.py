@@ -42,7 +42,7 @@ class Discovery:
                 log.info("no object matches %s", entry.store.uri_of(section.prefix))
             for reason, skipped in sorted(listing.skipped.items()):
                 log.info("%s: skipped %d (%s)", entry.store.uri_of(section.prefix), skipped, reason)
-            new += [(number, item) for item in listing.objects if self._is_new(entry, item)]
+            new += [(number, item) for item in listing.objects if self._take(entry, item)]
             newest = max((item.arrival_at for item in listing.objects), default=None)
             if newest is not None:
                 before = self.newest_arrivals.get(section.mark_key)
@@ -51,8 +51,8 @@ class Discovery:
             log.info("nothing new in the archive")
         return new
 
-    def _is_new(self, entry: Entry, item: ArchiveObject) -> bool:
-        """Whether the ledger does not hold the object; one that is asked for again in the same run is not new."""
+    def _take(self, entry: Entry, item: ArchiveObject) -> bool:
+        """Takes the object into this run and says so, unless the ledger holds it or this run has taken it already."""
         known = (entry.feed, entry.store.uri_of(item.key), item.etag)
         if known in self._known:
             return False
@@ -80,7 +80,7 @@ class Discovery:
         return [
             (number, item)
             for (_, number, entry, _), item in zip(places, found, strict=True)
-            if item is not None and item.arrival_at <= self._request.as_of and self._is_new(entry, item)
+            if item is not None and item.arrival_at <= self._request.as_of and self._take(entry, item)
         ]
 
     def _window(self, section: FeedSection) -> Window:
@@ -95,7 +95,7 @@ class Discovery:
             end = business_dates.shifted(business_dates.date_end(request.last, zone), lookback)
             return Window(start, min(end, request.as_of))
         newest = self._last.newest_arrivals.get(section.mark_key) if self._last else None
-        return Window(newest - lookback if newest else None, request.as_of)
+        return Window(business_dates.shifted(newest, -lookback) if newest else None, request.as_of)
 
 
 def _place(section: FeedSection) -> Place:

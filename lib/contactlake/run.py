@@ -62,8 +62,8 @@ from contactlake.tenure import LANDING, Progress, Tenure, hold_lake, s3_options
 log = logging.getLogger("contactlake.run")
 
 _LITTLE_BYTES = 32 << 20
-_READ_OF_LAKE = 10
-"""About one byte in so many of a lake's events is read for a few dates."""
+_READ_OF_LAKE, _FEW_DATES = 10, 31
+"""About one byte in so many of a lake's events is read for so few dates."""
 
 
 @dataclass
@@ -129,7 +129,8 @@ class Run:
     def _is_little(self) -> bool:
         """Whether what this run will read is little: new objects, and of the lake's events the ids and some dates."""
         lake = self._lake.size(EVENT_TABLES)
-        if not self._lake.is_new(RECONCILIATION):
+        dates = self._request.dates or pending.pending_dates(self._lake)
+        if len(dates) <= _FEW_DATES and not self._lake.is_new(RECONCILIATION):
             lake = lake // _READ_OF_LAKE
         return lake + sum(item.size for _, item in self._listed) < _LITTLE_BYTES
 
@@ -204,7 +205,7 @@ class Run:
                 landed.add(land(self._lake.spark, landing, named))
                 listed += named
         for vanished in landed.vanished:
-            log.warning("%s: the next run tries again", vanished)
+            log.warning("%s; it is tried again while it is listed, and by a run with --full", vanished)
         changes: list[Change] = []
         try:
             with self._step("find what is new"):
